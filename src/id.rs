@@ -48,7 +48,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// The next 64 bits: SplitMix64, which any seed suits. Names are made of them, never secrets.
+    /// The next 64 bits: `SplitMix64`, which any seed suits. Names are made of them, never secrets.
     pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;

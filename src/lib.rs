@@ -1,5 +1,21 @@
 //! One rig: the beads it must finish, the agents that work on them, and the scheduler that joins the two.
+//!
+//! Everything here is synchronous and knows no clock, no network and no Cloudflare, except `edge`, which exists
+//! only in a wasm build. In reading order:
 
+pub mod agent;
+pub mod api;
+pub mod attempt;
+pub mod bead;
+pub mod command;
+pub mod engine;
 pub mod id;
+pub mod limits;
+pub mod refusal;
+pub mod settings;
+pub mod store;
 pub mod token;
 pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod edge;

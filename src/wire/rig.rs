@@ -180,6 +180,12 @@ pub struct UpdateBead {
     /// All of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// Put to those it has, in one step with whatever else is changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_labels: Vec<String>,
+    /// Taken from those it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove_labels: Vec<String>,
     /// Merged key by key; a key that is null is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
@@ -195,6 +201,7 @@ pub struct UpdateBead {
 }
 
 /// Tells `null` (empty it) from absent (leave it).
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(from).map(Some)
 }

@@ -1,0 +1,149 @@
+//! Everything that can be asked of a rig, and what it answers. Only the engine acts on these.
+
+use serde_json::Value;
+
+use crate::agent::Role;
+use crate::bead::Bead;
+use crate::id::Millis;
+use crate::refusal::Refusal;
+use crate::store::Member;
+use crate::token::Caller;
+use crate::wire::container::{Advice, ExitReport, Heartbeat};
+use crate::wire::rig::{CreateBead, Done, RegisterAgent, UpdateBead};
+
+/// When a command is carried out, and what chance there is in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The time.
+    pub now: Millis,
+    /// For names.
+    pub seed: u64,
+}
+
+/// A change that is asked for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Makes a bead.
+    CreateBead(Caller, Box<CreateBead>),
+    /// Changes a bead.
+    UpdateBead(Caller, String, Box<UpdateBead>),
+    /// Appends a note to a bead.
+    AddNote(Caller, String, String),
+    /// Closes a bead, with a reason.
+    CloseBead(Caller, String, Option<String>),
+    /// Opens a bead again, with a reason.
+    ReopenBead(Caller, String, Option<String>),
+    /// Makes an agent.
+    RegisterAgent(RegisterAgent),
+    /// Gets a free agent of a role, or makes one.
+    GetOrCreateAgent(Role),
+    /// Hooks a bead (the second) to an agent (the first).
+    HookBead(Caller, String, String),
+    /// Takes an agent's bead from it.
+    UnhookBead(Caller, String),
+    /// Leaves something for the next run on the agent's bead.
+    Checkpoint(Caller, String, Value),
+    /// An agent says that it is alive.
+    Heartbeat(Caller, String),
+    /// An agent says that its work is done.
+    Done(Caller, String, Done),
+    /// The container says which of its runs are alive.
+    Heartbeats(Vec<Heartbeat>),
+    /// The container, or the agent itself, says that a run is over.
+    Exited(Caller, String, ExitReport),
+    /// What the container said to a start: agent, attempt, answer.
+    StartAnswered(String, i64, StartAnswer),
+    /// Takes a bead from the queue and starts an agent on it.
+    Claim(String),
+    /// Starts an agent that is hooked and has no run.
+    Start(String),
+    /// Asks again for a run that is not confirmed.
+    AskAgain(String, i64),
+    /// Acts on what the patrol saw of a run.
+    Act(String, i64, crate::engine::Judgement),
+}
+
+/// What the container said to a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartAnswer {
+    /// The process is up.
+    Accepted,
+    /// Certainly not started, and it would not help to ask the same again soon.
+    Refused(String),
+    /// Certainly not started: no container, or no room in it.
+    NoRoom(String),
+    /// It may have been started or not.
+    Unknown(String),
+}
+
+/// What a command answers.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Nothing to say.
+    Done,
+    /// The bead as it is now.
+    Bead(Box<Bead>),
+    /// The agent as it is now.
+    Agent(Box<Member>),
+    /// What to do with each run.
+    Verdicts(Vec<(Heartbeat, Advice)>),
+}
+
+/// Something to do outside, after the change is durable.
+///
+/// What must happen can be read from the rows as well, so an effect that is lost is found again by the tick.
+#[derive(Clone, Debug)]
+#[must_use = "an effect that nobody performs happens late"]
+pub enum Effect {
+    /// Ask the container for a process.
+    Start(Box<crate::wire::container::StartAgent>),
+    /// Ask the container to end a process.
+    Stop {
+        /// Whose.
+        agent: String,
+        /// Which run.
+        attempt: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Wake the rig at this time, if nothing wakes it sooner.
+    WakeAt(Millis),
+    /// Tell whoever watches.
+    Tell(Tell),
+}
+
+/// One line for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Tell {
+    /// What happened.
+    pub event: String,
+    /// To which bead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bead: Option<String>,
+    /// Who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// More, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For the caller.
+    pub reply: Reply,
+    /// To be performed.
+    pub effects: Vec<Effect>,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The caller asked for something that cannot be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The rig is at fault.
+    #[error(transparent)]
+    Fault(#[from] crate::store::SqlError),
+}

@@ -1,0 +1,86 @@
+//! Debug routes that count what the rig costs, in builds with the feature `bench` and never in the product:
+//! `POST /__bench/rigs/:rig/tick?n=K`, `GET …/stats`, `POST …/seed`.
+
+use std::sync::atomic::Ordering;
+
+use serde::Deserialize;
+use serde_json::json;
+use worker::{Response, Url};
+
+use super::http::{answer, now};
+use super::rig::{Rig, platform};
+use crate::id::Dice;
+use crate::refusal::{Code, Refusal};
+use crate::store::{Sql as _, SqlError, Value};
+
+#[derive(Deserialize)]
+struct Seed {
+    #[serde(default)]
+    beads: i64,
+    #[serde(default)]
+    agents: Vec<String>,
+}
+
+impl Rig {
+    pub(super) async fn bench(&self, url: &Url, body: &[u8]) -> Result<Response, Refusal> {
+        match url.path().rsplit('/').next() {
+            Some("tick") => {
+                let n = url.query_pairs().find(|(key, _)| key == "n");
+                let n: u32 = n.and_then(|(_, n)| n.parse().ok()).unwrap_or(1);
+                self.take_counts()?;
+                for _ in 0..n.min(10_000) {
+                    self.tick().await?;
+                }
+            }
+            Some("stats") => {}
+            Some("seed") => self.seed(body)?,
+            _ => return Err(Refusal::new(Code::NotFound, "Not found")),
+        }
+        let counts = self.take_counts()?;
+        answer(200, &counts.to_string()).map_err(platform)
+    }
+
+    /// The counters since the last call.
+    fn take_counts(&self) -> Result<serde_json::Value, Refusal> {
+        let sql = self.engine()?.store.sql();
+        let take = |counter: &std::sync::atomic::AtomicU64| counter.swap(0, Ordering::Relaxed);
+        Ok(json!({
+            "statements": take(&sql.counted.statements),
+            "rows_read": take(&sql.counted.rows_read),
+            "rows_written": take(&sql.counted.rows_written),
+            "get_alarm": take(&self.alarms_read),
+            "set_alarm": take(&self.alarms_set),
+            "db_bytes": sql.database_size(),
+        }))
+    }
+
+    /// Puts closed beads, three events each, and output of agents straight into storage.
+    fn seed(&self, body: &[u8]) -> Result<(), Refusal> {
+        let seed: Seed = serde_json::from_slice(body)
+            .map_err(|err| Refusal::new(Code::Invalid, err.to_string()))?;
+        let sql = self.engine()?.store.sql();
+        let (at, mut dice) = (now(), Dice::new(7));
+        let holder = seed.agents.first();
+        sql.atomically(|| {
+            for n in 0..seed.beads {
+                let id: Value = format!("seed-{n}-{}", dice.base36(4)).into();
+                let at: Value = at.plus(n - seed.beads).into();
+                sql.run(
+                    "INSERT INTO bead (id, kind, status, title, body, priority, assignee, assignee_agent_id,
+                         created_at, created_by, updated_at, closed_at, close_reason, finished)
+                     VALUES (?1, 'issue', 'closed', 'seeded', 'a closed bead', 2, 'agent', ?3, ?2, 'seed', ?2, ?2,
+                         'Closed', 1)",
+                    &[id.clone(), at.clone(), holder.into()],
+                )?;
+                for event in ["created", "hooked", "closed"] {
+                    sql.run(
+                        "INSERT INTO bead_event (bead, at, actor, event) VALUES (?, ?, 'seed', ?)",
+                        &[id.clone(), at.clone(), event.into()],
+                    )?;
+                }
+            }
+            Ok::<_, SqlError>(())
+        })
+        .map_err(|err| Refusal::new(Code::Conflict, err.to_string()))
+    }
+}

@@ -1,0 +1,35 @@
+//! The environment, read and checked once.
+
+use worker::Env;
+
+use crate::settings::Settings;
+use crate::token::Secrets;
+
+/// What a deployment is given.
+pub(super) struct Config {
+    pub(super) settings: Settings,
+    pub(super) secrets: Secrets,
+    /// Signs tokens; the container's is derived from it.
+    pub(super) signing: String,
+    /// Where the container service is, if the platform does not run it.
+    pub(super) container_url: Option<String>,
+    /// Where a container on the platform finds the rig API.
+    pub(super) public_url: Option<String>,
+}
+
+impl Config {
+    /// A bad value is an error that names it.
+    pub(super) fn read(env: &Env) -> Result<Self, String> {
+        let var = |name: &str| env.var(name).ok().map(|it| it.to_string());
+        let secret = |name: &str| env.secret(name).map(|it| it.to_string()).unwrap_or_default();
+        let signing = secret("BEADRIG_JWT_SECRET");
+        let text = |name: &str| var(name).filter(|it| !it.is_empty());
+        Ok(Self {
+            settings: Settings::read(var).map_err(|err| err.to_string())?,
+            secrets: Secrets::new(&secret("BEADRIG_TOKEN"), &signing)?,
+            signing,
+            container_url: text("CONTAINER_URL"),
+            public_url: text("PUBLIC_URL"),
+        })
+    }
+}

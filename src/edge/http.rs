@@ -1,0 +1,78 @@
+//! Bodies with a bound, answers, and deadlines. Shared by the objects; knows no routes.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
+use worker::{Date, Delay, Headers, Request, Response, ResponseBuilder, Result};
+
+use crate::api;
+use crate::command::Moment;
+use crate::id::Millis;
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+use crate::token::{Caller, Secrets};
+
+/// Now, as the platform tells it: it stands still between two awaits.
+pub(super) fn now() -> Millis {
+    Millis(Date::now().as_millis().cast_signed())
+}
+
+/// Now, and some chance. Names are made of it, never secrets.
+pub(super) fn moment() -> Moment {
+    let now = now();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
+    let half = || (js_sys::Math::random() * 4_294_967_296.0) as u64;
+    Moment { now, seed: (half() << 32) ^ half() ^ now.0.cast_unsigned() }
+}
+
+/// Who sent a request, by its headers.
+pub(super) fn caller(req: &Request, secrets: &Secrets) -> std::result::Result<Caller, Refusal> {
+    let header = |name| req.headers().get(name).ok().flatten();
+    let (authorization, actor) = (header("authorization"), header("x-beadrig-actor"));
+    secrets
+        .caller(authorization.as_deref(), actor.as_deref(), now())
+        .map_err(|err| Refusal::new(Code::Unauthorized, err.to_string()))
+}
+
+/// Reads a body, and stops reading where it is too long.
+pub(super) async fn body(req: &mut Request) -> std::result::Result<Vec<u8>, Refusal> {
+    let mut body = Vec::new();
+    let Ok(mut stream) = req.stream() else { return Ok(body) };
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Refusal::new(Code::Invalid, "the body ended early"))?;
+        if body.len() + chunk.len() > limits::REQUEST_BYTES_MAX {
+            let message = format!("the body has more than {} bytes", limits::REQUEST_BYTES_MAX);
+            return Err(Refusal::new(Code::TooLarge, message));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A JSON answer.
+pub(super) fn answer(status: u16, body: &str) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set("content-type", "application/json")?;
+    Ok(ResponseBuilder::new()
+        .with_status(status)
+        .with_headers(headers)
+        .fixed(body.as_bytes().to_vec()))
+}
+
+/// A refusal as an answer.
+pub(super) fn refuse(refusal: &Refusal) -> Result<Response> {
+    let response = api::refuse(refusal);
+    answer(response.status, &response.body)
+}
+
+/// Waits for something, but not for ever; none when the time is up.
+pub(super) async fn within<T>(ms: u64, work: impl Future<Output = T>) -> Option<T> {
+    let deadline = Delay::from(Duration::from_millis(ms));
+    match select(pin!(work), pin!(deadline)).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}

@@ -1,0 +1,256 @@
+//! The Durable Object of a rig: requests and the alarm.
+//!
+//! It keeps nothing in memory that the rows do not say: it can vanish between any two awaits, and a panic may
+//! leave it half-way. A panic in a request answers 500 and disturbs no other; a panic or an endless wait in the
+//! alarm ends that tick, and the next one comes within [`RETRY_MS`].
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use super::config::Config;
+use super::http::{self, answer, moment, now, refuse, within};
+use super::sql::DurableSql;
+use crate::api;
+use crate::command::Effect;
+use crate::engine::Engine;
+use crate::id::Millis;
+use crate::refusal::{Code, Refusal};
+use crate::store::Store;
+
+/// A tick that takes longer is given up, in milliseconds: a handler that hangs keeps every later alarm of the
+/// object waiting, for up to 15 minutes.
+const TICK_MS: u64 = 9_500;
+
+/// The next tick after one that panicked or was given up, in milliseconds.
+const RETRY_MS: i64 = 5_000;
+
+/// One rig.
+#[durable_object(alarm)]
+pub struct Rig {
+    pub(super) state: State,
+    pub(super) env: Env,
+    engine: std::result::Result<Engine<DurableSql>, String>,
+    #[cfg(feature = "faults")]
+    fault: std::sync::atomic::AtomicU8,
+    #[cfg(feature = "bench")]
+    pub(super) alarms_read: std::sync::atomic::AtomicU64,
+    #[cfg(feature = "bench")]
+    pub(super) alarms_set: std::sync::atomic::AtomicU64,
+}
+
+impl DurableObject for Rig {
+    fn new(state: State, env: Env) -> Self {
+        let engine = open(&state, &env);
+        Self {
+            state,
+            env,
+            engine,
+            #[cfg(feature = "faults")]
+            fault: std::sync::atomic::AtomicU8::new(0),
+            #[cfg(feature = "bench")]
+            alarms_read: std::sync::atomic::AtomicU64::new(0),
+            #[cfg(feature = "bench")]
+            alarms_set: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
+    async fn fetch(&self, req: Request) -> Result<Response> {
+        match caught(self.answer(req)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(refusal)) => refuse(&refusal),
+            Err(panic) => {
+                let response = api::fault(moment(), &panic);
+                say_fault(response.fault.as_deref().unwrap_or_default());
+                answer(response.status, &response.body)
+            }
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        // First, so that whatever happens below costs one tick.
+        let settings = self.engine.as_ref().map(|engine| engine.settings.active_alarm_ms);
+        self.set_alarm(settings.unwrap_or(60_000)).await?;
+        let problem = match within(TICK_MS, caught(self.tick())).await {
+            Some(Ok(Ok(()))) => None,
+            Some(Ok(Err(refusal))) => Some(refusal.message),
+            Some(Err(panic)) => Some(format!("panic: {panic}")),
+            None => Some(format!("took longer than {TICK_MS} ms")),
+        };
+        if let Some(problem) = problem {
+            say_fault(&format!("tick: {problem}"));
+            self.arm(now().plus(RETRY_MS)).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl Rig {
+    pub(super) fn engine(&self) -> std::result::Result<&Engine<DurableSql>, Refusal> {
+        self.engine.as_ref().map_err(|err| Refusal::new(Code::NotConfigured, err.clone()))
+    }
+
+    async fn answer(&self, mut req: Request) -> std::result::Result<Response, Refusal> {
+        let url = req.url().map_err(|err| Refusal::new(Code::Invalid, err.to_string()))?;
+        let body = http::body(&mut req).await?;
+        let engine = self.engine()?;
+        let caller = http::caller(&req, &engine.secrets)?;
+        #[cfg(feature = "faults")]
+        if let Some(wanted) = url.path().strip_prefix("/__fault/") {
+            return self.inject(wanted).await.map_err(platform);
+        }
+        #[cfg(feature = "bench")]
+        if url.path().starts_with("/__bench/") {
+            return self.bench(&url, &body).await;
+        }
+        // /api/rigs/<rig>/<what follows>
+        let path = url.path().splitn(5, '/').nth(4).unwrap_or_default();
+        let path = format!("/{path}");
+        let next_tick =
+            if api::wants_alarm(&path) { self.next_tick().await.map_err(platform)? } else { None };
+        let response = api::handle(
+            engine,
+            moment(),
+            &api::Request {
+                method: req.method().as_ref(),
+                path: &path,
+                query: url.query().unwrap_or_default(),
+                body: &body,
+                caller,
+                next_tick,
+            },
+        );
+        if let Some(fault) = &response.fault {
+            say_fault(fault);
+        }
+        self.notice(response.effects).await.map_err(platform)?;
+        answer(response.status, &response.body).map_err(platform)
+    }
+
+    /// One tick. The steps fail one by one; what a step could not do, the next tick finds in the rows.
+    pub(super) async fn tick(&self) -> std::result::Result<(), Refusal> {
+        #[cfg(feature = "faults")]
+        self.suffer().await;
+        let engine = self.engine()?;
+        let scheduled = engine.schedule_pending_work(moment());
+        let asked = now();
+        // The runs that are started now are not judged by a list that was made at the same time.
+        let (done, list) = futures_util::future::join(self.perform(scheduled.effects), async {
+            if scheduled.ask { Some(self.ask().await) } else { None }
+        })
+        .await;
+        done.map_err(platform)?;
+        if let Some(list) = list {
+            self.perform(engine.witness_patrol(moment(), asked, list.as_ref()))
+                .await
+                .map_err(platform)?;
+        }
+        self.perform(engine.process_review_queue(moment())).await.map_err(platform)?;
+        let wake =
+            engine.next_wake(now()).map_err(|err| Refusal::new(Code::Conflict, err.to_string()))?;
+        self.rearm(wake).await.map_err(platform)
+    }
+
+    /// After a tick: sets the alarm to what the rows want, unless something pulled it forward meanwhile.
+    async fn rearm(&self, wake: Option<Millis>) -> Result<()> {
+        let set = self.next_tick().await?;
+        let first = now().plus(self.engine.as_ref().map_or(0, |it| it.settings.active_alarm_ms));
+        match (wake, set) {
+            // Pulled forward by a request while the tick ran.
+            (_, Some(set)) if set.plus(1_000) < first => Ok(()),
+            // What was set at the start of the tick will do.
+            (Some(wake), Some(set)) if wake.since(set).max(set.since(wake)) < 1_000 => Ok(()),
+            (Some(wake), _) => self.set_alarm(wake.since(now())).await,
+            (None, _) => self.state.storage().delete_alarm().await,
+        }
+    }
+
+    /// Pulls the alarm forward to a time; never pushes it back.
+    pub(super) async fn arm(&self, at: Millis) -> Result<()> {
+        match self.next_tick().await? {
+            Some(set) if set <= at => Ok(()),
+            _ => self.set_alarm(at.since(now())).await,
+        }
+    }
+
+    async fn set_alarm(&self, in_ms: i64) -> Result<()> {
+        #[cfg(feature = "bench")]
+        self.alarms_set.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // An integer is an offset from now.
+        self.state.storage().set_alarm(in_ms).await
+    }
+
+    async fn next_tick(&self) -> Result<Option<Millis>> {
+        #[cfg(feature = "bench")]
+        self.alarms_read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(self.state.storage().get_alarm().await?.map(Millis))
+    }
+
+    /// Tells, and wakes the rig when an effect is due; whatever else is to be done, the tick finds in the rows.
+    async fn notice(&self, effects: Vec<Effect>) -> Result<()> {
+        let mut wake = None;
+        for effect in effects {
+            match effect {
+                Effect::Tell(tell) => self.tell(&tell),
+                Effect::WakeAt(at) => wake = Some(wake.map_or(at, |set: Millis| set.min(at))),
+                Effect::Start(_) | Effect::Stop { .. } => wake = Some(now()),
+            }
+        }
+        match wake {
+            Some(at) => self.arm(at).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn open(state: &State, env: &Env) -> std::result::Result<Engine<DurableSql>, String> {
+    let config = Config::read(env)?;
+    let rig = state.id().name().ok_or("the object has no name")?;
+    let store = Store::open(DurableSql::open(state)).map_err(|err| err.to_string())?;
+    Ok(Engine { store, settings: config.settings, secrets: config.secrets, rig })
+}
+
+/// Waits for something that may panic.
+async fn caught<T>(work: impl Future<Output = T>) -> std::result::Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned())
+    })
+}
+
+pub(super) fn platform(err: worker::Error) -> Refusal {
+    say_fault(&err.to_string());
+    Refusal::new(Code::ObjectUnavailable, "the rig's storage did not answer; ask again")
+}
+
+pub(super) fn say_fault(detail: &str) {
+    worker::console_error!("{}", serde_json::json!({"event": "fault", "detail": detail}));
+}
+
+/// What a test may do to the object.
+#[cfg(feature = "faults")]
+impl Rig {
+    /// `rigs/<rig>/<fetch|alarm>/<panic|hang>`: now, or at the next tick, which comes at once.
+    async fn inject(&self, wanted: &str) -> Result<Response> {
+        use std::sync::atomic::Ordering;
+        match wanted.split('/').skip(2).collect::<Vec<_>>().as_slice() {
+            ["fetch", "panic"] => panic!("injected into a request"),
+            ["alarm", "panic"] => self.fault.store(1, Ordering::Relaxed),
+            ["alarm", "hang"] => self.fault.store(2, Ordering::Relaxed),
+            _ => return answer(404, "{}"),
+        }
+        self.arm(now()).await?;
+        answer(200, "{}")
+    }
+
+    async fn suffer(&self) {
+        match self.fault.swap(0, std::sync::atomic::Ordering::Relaxed) {
+            1 => panic!("injected into the alarm"),
+            2 => std::future::pending().await,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The Durable Object that owns a town's container.
+//!
+//! Where the platform runs containers (`ctx.container`), it starts it, gives it its environment, keeps it awake
+//! while it is asked, and ends it; elsewhere `CONTAINER_URL` says where the service is. Either way a container
+//! is ready when it answers, and not before: what the platform says of it has been seen to be wrong both ways.
+//! It knows nothing of beads, and keeps nothing.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::{
+    AbortController, Container, Delay, DurableObject, Env, Fetch, Headers, Method, Request,
+    RequestInit, Response, Result, State, durable_object,
+};
+
+use super::config::Config;
+use super::http::{self, answer, now, refuse, within};
+use crate::refusal::{Code, Refusal};
+use crate::token::container_token;
+use crate::wire::container::Problem;
+
+/// How long the container may take to say that it is well, in milliseconds.
+const PROBE_MS: u64 = 1_500;
+
+/// How long one that was just started may take until it does, in milliseconds; after that the caller comes again.
+const BOOT_MS: i64 = 4_000;
+
+/// How long it may take to answer a request, in milliseconds.
+const ANSWER_MS: u64 = 4_000;
+
+/// One that answered so lately is not probed again, in milliseconds.
+const PROBE_EVERY_MS: i64 = 5_000;
+
+/// The platform ends a container that was not asked anything for this long, in milliseconds. While there is work
+/// the rigs ask every 30 seconds.
+const INACTIVE_MS: f64 = 600_000.0;
+
+/// The port that the service listens on inside its container.
+const PORT: u16 = 8080;
+
+/// A town's container.
+#[durable_object(fetch)]
+pub struct TownContainer {
+    state: State,
+    config: std::result::Result<Config, String>,
+    /// A hint only: when the container answered last.
+    answered: AtomicI64,
+}
+
+impl DurableObject for TownContainer {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, config: Config::read(&env), answered: AtomicI64::new(0) }
+    }
+
+    async fn fetch(&self, mut req: Request) -> Result<Response> {
+        let body = match http::body(&mut req).await {
+            Ok(body) => body,
+            Err(refusal) => return refuse(&refusal),
+        };
+        let url = req.url()?;
+        // From a rig it comes as it goes on; from the front door as /api/towns/<town>/container/<path>.
+        let path = match url.path().strip_prefix("/api/towns/") {
+            Some(rest) => rest.splitn(3, '/').nth(2).map(|it| format!("/{it}")).unwrap_or_default(),
+            None => url.path().to_owned(),
+        };
+        if let Err(refusal) = known(&req.method(), &path) {
+            return refuse(&refusal);
+        }
+        if path == "/destroy" {
+            return self.destroy().await;
+        }
+        if let Err(why) = self.ready().await {
+            return problem(503, "capacity", &why);
+        }
+        let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
+        match self.send(req.method(), &format!("{path}{query}"), &body, ANSWER_MS).await {
+            Ok(response) => Ok(response),
+            // It was sent: nobody knows whether it was done.
+            Err(why) => problem(504, "unknown", &why),
+        }
+    }
+}
+
+/// What may be asked of the container service through its town.
+fn known(method: &Method, path: &str) -> std::result::Result<(), Refusal> {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let allowed = match segments.as_slice() {
+        ["health" | "agents"] | ["agents", _, "status" | "events"] => Method::Get,
+        ["agents", "start"] | ["agents", _, "stop" | "message"] | ["destroy"] => Method::Post,
+        _ => return Err(Refusal::new(Code::NotFound, "Not found")),
+    };
+    if *method == allowed {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::MethodNotAllowed,
+        format!("{method:?} is not allowed here; {allowed:?} is"),
+    ))
+}
+
+impl TownContainer {
+    fn config(&self) -> std::result::Result<&Config, String> {
+        self.config.as_ref().map_err(Clone::clone)
+    }
+
+    fn town(&self) -> String {
+        self.state.id().name().unwrap_or_default()
+    }
+
+    /// Makes sure that the container answers; else says why not. Nothing was asked of it then.
+    async fn ready(&self) -> std::result::Result<(), String> {
+        if now().0 - self.answered.load(Ordering::Relaxed) < PROBE_EVERY_MS {
+            return Ok(());
+        }
+        let config = self.config()?;
+        let mut patience = 0;
+        if config.container_url.is_none() {
+            let container = self.container()?;
+            if !container.running() {
+                self.start(&container)?;
+                patience = BOOT_MS;
+            }
+            keep(&container).await?;
+        }
+        let until = now().plus(patience);
+        loop {
+            match self.send(Method::Get, "/health", &[], PROBE_MS).await {
+                Ok(response) if response.status_code() == 200 => return Ok(()),
+                Ok(response) if now() >= until => {
+                    return Err(format!(
+                        "the container's health answers {}",
+                        response.status_code()
+                    ));
+                }
+                Err(why) if now() >= until => return Err(why),
+                Ok(_) | Err(_) => Delay::from(std::time::Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    fn container(&self) -> std::result::Result<Container, String> {
+        self.state.container().ok_or_else(|| {
+            "there is no container: the platform gives none, and CONTAINER_URL is not set"
+                .to_owned()
+        })
+    }
+
+    /// Starts the container. By hand, because the options of `worker` 0.8 drop the environment in silence.
+    fn start(&self, container: &Container) -> std::result::Result<(), String> {
+        let config = self.config()?;
+        let Some(public_url) = &config.public_url else {
+            return Err(
+                "PUBLIC_URL is not set; the container needs it to report to the rig".to_owned()
+            );
+        };
+        let env = Object::new();
+        for (name, value) in [
+            ("BEADRIG_URL", public_url.clone()),
+            ("BEADRIG_CONTAINER_TOKEN", container_token(&config.signing, &self.town())),
+            ("BEADRIG_CONTAINER_LISTEN", format!("0.0.0.0:{PORT}")),
+        ] {
+            set(&env, name, &value.into())?;
+        }
+        let options = Object::new();
+        set(&options, "env", &env)?;
+        set(&options, "enableInternet", &JsValue::TRUE)?;
+        call(container, "start", &options).map(drop)
+    }
+
+    async fn destroy(&self) -> Result<Response> {
+        self.answered.store(0, Ordering::Relaxed);
+        match self.state.container() {
+            Some(container) => {
+                container.destroy(Some("the operator asked for it")).await?;
+                answer(200, r#"{"destroyed":true}"#)
+            }
+            None => problem(
+                409,
+                "invalid",
+                "the platform runs no container here; stop the service by hand",
+            ),
+        }
+    }
+
+    /// Sends one request to the service, and takes it back when the time is up.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        ms: u64,
+    ) -> std::result::Result<Response, String> {
+        let config = self.config()?;
+        let mut init = RequestInit::new();
+        let headers = Headers::new();
+        let token = container_token(&config.signing, &self.town());
+        headers.set("authorization", &format!("Bearer {token}")).map_err(|err| err.to_string())?;
+        headers.set("content-type", "application/json").map_err(|err| err.to_string())?;
+        if !body.is_empty() {
+            init.with_body(Some(js_sys::Uint8Array::from(body).into()));
+        }
+        init.with_method(method).with_headers(headers);
+        let controller = AbortController::default();
+        let signal = controller.signal();
+        let work = async {
+            if let Some(base) = &config.container_url {
+                let url = format!("{}{path}", base.trim_end_matches('/'));
+                let request = Request::new_with_init(&url, &init)?;
+                Fetch::Request(request).send_with_signal(&signal).await
+            } else {
+                let container = self.container().map_err(worker::Error::RustError)?;
+                container
+                    .get_tcp_port(PORT)?
+                    .fetch(format!("http://container{path}"), Some(init))
+                    .await
+            }
+        };
+        let sent = within(ms, work).await;
+        match sent {
+            Some(Ok(response)) => {
+                self.answered.store(now().0, Ordering::Relaxed);
+                Ok(response)
+            }
+            Some(Err(err)) => {
+                self.answered.store(0, Ordering::Relaxed);
+                Err(format!("the container does not answer: {err}"))
+            }
+            None => {
+                controller.abort();
+                self.answered.store(0, Ordering::Relaxed);
+                Err(format!("the container did not answer within {ms} ms"))
+            }
+        }
+    }
+}
+
+/// Tells the platform not to end the container with this object, which sleeps between two requests.
+async fn keep(container: &Container) -> std::result::Result<(), String> {
+    let promise = call(container, "setInactivityTimeout", &JsValue::from_f64(INACTIVE_MS))?;
+    let promise: Promise = promise.dyn_into().map_err(|err| format!("{err:?}"))?;
+    let settled = within(PROBE_MS, wasm_bindgen_futures::JsFuture::from(promise)).await;
+    settled.map_or(Ok(()), |done| done.map(drop).map_err(|err| format!("{err:?}")))
+}
+
+fn call(
+    container: &Container,
+    method: &str,
+    argument: &JsValue,
+) -> std::result::Result<JsValue, String> {
+    let raw: &JsValue = container.as_ref();
+    let function: Function = Reflect::get(raw, &method.into())
+        .and_then(wasm_bindgen::JsCast::dyn_into)
+        .map_err(|_| format!("the platform's container has no {method}"))?;
+    function.call1(raw, argument).map_err(|err| format!("{method}: {err:?}"))
+}
+
+fn set(object: &Object, name: &str, value: &JsValue) -> std::result::Result<(), String> {
+    Reflect::set(object, &name.into(), value).map(drop).map_err(|err| format!("{err:?}"))
+}
+
+fn problem(status: u16, code: &str, error: &str) -> Result<Response> {
+    let problem = Problem { error: error.to_owned(), code: code.to_owned() };
+    answer(status, &serde_json::to_string(&problem)?)
+}

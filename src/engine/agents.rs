@@ -1,0 +1,257 @@
+//! What people and agents do with agents and hooks.
+
+use serde_json::Value;
+
+use super::{Apply, DISPATCHER, actor, check};
+use crate::agent::{Agent, NAMES, Role};
+use crate::attempt;
+use crate::bead::{Bead, Event, Status};
+use crate::command::{Effect, Error, Reply};
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+use crate::store::{Member, Sql};
+use crate::token::Caller;
+use crate::wire::rig::{Done, RegisterAgent};
+
+impl<S: Sql> Apply<'_, S> {
+    pub(super) fn register_agent(&mut self, fields: RegisterAgent) -> Result<Reply, Error> {
+        let role = Role::parse(&fields.role).ok_or_else(|| bad_role(&fields.role))?;
+        let agent = self.new_agent(
+            role,
+            check::name("name", &fields.name)?,
+            check::name("identity", &fields.identity)?,
+        );
+        room_for_agents(self.store().crew()?.0.len())?;
+        self.add(agent)
+    }
+
+    pub(super) fn get_or_create_agent(&mut self, role: Role) -> Result<Reply, Error> {
+        let (crew, _) = self.store().crew()?;
+        let single = matches!(role, Role::Refinery | Role::Witness);
+        let found = crew.iter().find(|it| it.agent.role == role && (single || it.is_free()));
+        if let Some(member) = found {
+            return Ok(Reply::Agent(Box::new(member.clone())));
+        }
+        room_for_agents(crew.len())?;
+        let agent = self.next_agent(role, &crew)?;
+        self.add(agent)
+    }
+
+    fn add(&mut self, agent: Agent) -> Result<Reply, Error> {
+        if !self.store().add_agent(&agent)? {
+            let message = format!("An agent with identity {} exists already", agent.identity);
+            return Err(Refusal::new(Code::Exists, message).into());
+        }
+        Ok(Reply::Agent(Box::new(Member { agent, attempt: None, bead: None })))
+    }
+
+    /// A free polecat for the scheduler, made if there is room for one more at work.
+    pub(super) fn free_polecat(&mut self) -> Result<Agent, Error> {
+        let (crew, _) = self.store().crew()?;
+        let polecats = || crew.iter().filter(|it| it.agent.role == Role::Polecat);
+        let max = self.engine.settings.max_agents as usize;
+        if polecats().filter(|it| !it.is_free()).count() >= max {
+            let message = format!("all {max} agents of the rig are at work");
+            return Err(Refusal::new(Code::LimitReached, message).into());
+        }
+        if let Some(member) = polecats().find(|it| it.is_free()) {
+            return Ok(member.agent.clone());
+        }
+        room_for_agents(crew.len())?;
+        let agent = self.next_agent(Role::Polecat, &crew)?;
+        self.add(agent.clone())?;
+        Ok(agent)
+    }
+
+    /// The next agent of a role under a name that is free.
+    fn next_agent(&mut self, role: Role, crew: &[Member]) -> Result<Agent, Error> {
+        let max = self.engine.settings.max_agents as usize;
+        let polecats = crew.iter().filter(|it| it.agent.role == Role::Polecat).count();
+        if role == Role::Polecat && polecats >= max {
+            let message = format!(
+                "Maximum polecats per rig reached ({max}). Wait for one to be done, or raise MAX_AGENTS."
+            );
+            return Err(Refusal::new(Code::LimitReached, message).into());
+        }
+        let taken = |name: &str| crew.iter().any(|it| it.agent.name == name);
+        let name = NAMES.iter().map(|name| (*name).to_owned());
+        let name = name.chain((NAMES.len() + 1..).map(|n| format!("Polecat-{n}")));
+        let name = match role {
+            Role::Polecat => name.into_iter().find(|name| !taken(name)).unwrap_or_default(),
+            other => other.as_str().to_owned(),
+        };
+        let identity = format!("{}/{name}", role.as_str());
+        Ok(self.new_agent(role, name, identity))
+    }
+
+    fn new_agent(&mut self, role: Role, name: String, identity: String) -> Agent {
+        let id = format!("{}-{}", role.as_str(), self.dice.base36(8));
+        Agent { id, role, name, identity, created_at: self.now }
+    }
+
+    pub(super) fn hook_bead(&mut self, by: &Caller, agent: &str, id: &str) -> Result<Reply, Error> {
+        let before = self.bead(id)?;
+        let member = self.member(agent)?;
+        if before.hooked_by.as_deref() == Some(agent) {
+            return Ok(Reply::Done);
+        }
+        if let Some(held) = &member.bead {
+            let message = format!("Agent {agent} is already hooked to bead {}", held.id);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        if let Some(live) = &member.attempt {
+            let message = format!(
+                "Agent {agent} is still {} its last run on bead {}; hook another agent, or try again when it is idle",
+                live.state, live.bead
+            );
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        if let Some(other) = &before.hooked_by {
+            let message =
+                format!("Bead {} is hooked by agent {other}; unhook it there first", before.id);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        if before.runs.len() >= self.engine.settings.max_attempts {
+            let message = format!(
+                "Bead {} has used its {} attempts; reopen it to try again",
+                before.id,
+                before.runs.len()
+            );
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        let mut bead = before.clone();
+        self.hook(&member.agent, &mut bead, actor(by))?;
+        self.store().save_bead(&before, &bead)?;
+        self.wake();
+        Ok(Reply::Done)
+    }
+
+    /// Puts a bead on an agent's hook; the caller saves.
+    fn hook(&mut self, agent: &Agent, bead: &mut Bead, by: &str) -> Result<(), Error> {
+        bead.status = bead.status.after(Event::Hooked)?;
+        bead.hooked_by = Some(agent.id.clone());
+        bead.assignee_agent_id = Some(agent.id.clone());
+        bead.started_at = bead.started_at.or(Some(self.now));
+        bead.updated_at = self.now;
+        let id = bead.id.clone();
+        self.event(&id, by, "hooked", (None, Some(&agent.id)), Some(agent.name.clone()))?;
+        Ok(())
+    }
+
+    /// Takes a bead from the queue and asks for a run.
+    pub(super) fn claim(&mut self, id: &str) -> Result<Reply, Error> {
+        let before = self.bead(id)?;
+        let due = before.not_before.max(before.defer_until).unwrap_or_default();
+        let ready = before.status == Status::Open
+            && before.is_for_agents()
+            && before.acceptance_criteria.is_some()
+            && due <= self.now;
+        if !ready {
+            let message = format!("Bead {id} is {} and not to be taken", before.status);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        let agent = self.free_polecat()?;
+        let mut bead = before.clone();
+        self.hook(&agent, &mut bead, DISPATCHER)?;
+        let claimed = format!("auto-dispatcher claimed at {}", self.now);
+        self.write_note(&mut bead, DISPATCHER, &claimed)?;
+        self.begin(&agent, &mut bead)?;
+        self.store().save_bead(&before, &bead)?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn unhook_bead(&mut self, by: &Caller, agent: &str) -> Result<Reply, Error> {
+        self.speaker(by)?;
+        let member = self.member(agent)?;
+        let Some(held) = member.bead else { return Ok(Reply::Done) };
+        let before = self.bead(&held.id)?;
+        let mut bead = before.clone();
+        bead.status = bead.status.after(Event::Released)?;
+        bead.hooked_by = None;
+        bead.updated_at = self.now;
+        self.store().save_bead(&before, &bead)?;
+        self.event(&bead.id, actor(by), "unhooked", (Some(agent), None), None)?;
+        if let Some(live) = member.attempt {
+            let why = format!("{} unhooked the bead", actor(by));
+            self.dismiss(&live, attempt::State::Interrupted, &why)?;
+        }
+        self.wake_for(&bead);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn checkpoint(
+        &mut self,
+        by: &Caller,
+        agent: &str,
+        data: Value,
+    ) -> Result<Reply, Error> {
+        self.speaker(by)?;
+        let held = self.member(agent)?.bead.ok_or_else(|| no_hook(agent))?;
+        check::json("data", &data)?;
+        let before = self.bead(&held.id)?;
+        let bead = Bead { checkpoint: Some(data), updated_at: self.now, ..before.clone() };
+        self.store().save_bead(&before, &bead)?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn heartbeat(&mut self, by: &Caller, agent: &str) -> Result<Reply, Error> {
+        if self.speaker(by)?.is_none() {
+            self.member(agent)?;
+        }
+        self.effects.push(Effect::WakeAt(self.now.plus(self.engine.settings.active_alarm_ms)));
+        Ok(Reply::Done)
+    }
+
+    /// The agent says that the work on its hook is done. This rig has no git remote, so there is nothing to merge
+    /// and the bead is closed.
+    pub(super) fn done(&mut self, by: &Caller, agent: &str, done: Done) -> Result<Reply, Error> {
+        if let (Caller::Agent(claims), Some(live)) = (by, self.member(agent)?.attempt)
+            && live.number == claims.attempt
+            && live.outcome == Some(attempt::State::Done)
+        {
+            return Ok(Reply::Done); // Its answer was lost, and it says so again.
+        }
+        self.speaker(by)?;
+        let member = self.member(agent)?;
+        let held = member.bead.as_ref().ok_or_else(|| no_hook(agent))?;
+        let before = self.bead(&held.id)?;
+        let mut bead = before.clone();
+        let branch = check::word("branch", done.branch)?;
+        let pr_url = check::word("pr_url", done.pr_url)?;
+        let summary = check::reason(done.summary.as_deref());
+        let said: Vec<String> = [("branch", branch), ("pr", pr_url), ("summary", summary.clone())]
+            .into_iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
+            .collect();
+        if !said.is_empty() {
+            self.write_note(&mut bead, &member.agent.name, &format!("done: {}", said.join(" ")))?;
+        }
+        let job = member.attempt.as_ref().map_or("unknown", |live| &live.job);
+        let reason = summary.unwrap_or_else(|| format!("completed by agent {job}"));
+        self.set_status(by, Some(&member), &mut bead, Status::Closed, Some(reason))?;
+        bead.updated_at = self.now;
+        self.store().save_bead(&before, &bead)?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn member(&self, agent: &str) -> Result<Member, Error> {
+        self.store().member(agent)?.ok_or_else(|| Refusal::no_agent(agent).into())
+    }
+}
+
+fn room_for_agents(count: usize) -> Result<(), Refusal> {
+    if count >= limits::AGENTS_MAX {
+        let message = format!("The rig has {count} agents, which is as many as it may have");
+        return Err(Refusal::new(Code::LimitReached, message));
+    }
+    Ok(())
+}
+
+fn no_hook(agent: &str) -> Refusal {
+    Refusal::new(Code::Conflict, format!("Agent {agent} has no hooked bead"))
+}
+
+/// Refuses a role that is none.
+pub(super) fn bad_role(role: &str) -> Refusal {
+    Refusal::invalid("role", format!("{role:?} is not one of polecat, refinery, mayor, witness"))
+}

@@ -1,0 +1,257 @@
+//! The rules of the rig: commands in, rows and effects out.
+//!
+//! [`Engine::apply`] is the one door to the rows, and what goes through it is all written or not at all. The
+//! tick is made of the same commands. The engine never waits and never calls anyone: what is to happen outside
+//! is an [`Effect`], and what comes of it is a [`Command`] again.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `beads` | what people and agents do with beads |
+//! | `agents` | what they do with agents and hooks |
+//! | `runs` | the life of a run: begun, alive, dismissed, over |
+//! | `reports` | what the container says |
+//! | `tick` | schedule, patrol, review, and when to wake next |
+//! | `view` | the same rows as answers |
+//! | `check` | what a field may hold |
+//! | `prompt` | what an agent is told |
+
+mod agents;
+mod beads;
+mod check;
+mod prompt;
+mod reports;
+mod runs;
+mod tick;
+mod view;
+
+pub use tick::{Judgement, Scheduled, Seen};
+
+use crate::attempt;
+use crate::bead::{self, Bead};
+use crate::command::{Command, Effect, Error, Moment, Outcome, Reply, Tell};
+use crate::id::{Dice, Millis};
+use crate::refusal::{Code, Refusal};
+use crate::settings::Settings;
+use crate::store::{BeadEvent, Sql, SqlError, Store};
+use crate::token::{Caller, Secrets};
+
+/// One rig.
+pub struct Engine<S> {
+    /// Its memory.
+    pub store: Store<S>,
+    /// What the operator set.
+    pub settings: Settings,
+    /// Signs the tokens of agents.
+    pub secrets: Secrets,
+    /// Its name, `[A-Za-z0-9_-]`.
+    pub rig: String,
+}
+
+impl<S: Sql> Engine<S> {
+    /// Carries out a command.
+    ///
+    /// A refusal leaves everything as it was, but for one thing: a run that speaks out of its time leaves a
+    /// line in its bead's audit.
+    pub fn apply(&self, moment: Moment, command: Command) -> Result<Outcome, Error> {
+        let outcome = self.store.atomically(|| {
+            let mut cx = Apply::new(self, moment);
+            let reply = cx.dispatch(command.clone())?;
+            Ok(Outcome { reply, effects: cx.effects })
+        });
+        if let Err(Error::Refused(refusal)) = &outcome
+            && refusal.code == Code::StaleAttempt
+        {
+            self.remember_stale(moment, &command, refusal)?;
+        }
+        outcome
+    }
+
+    fn remember_stale(
+        &self,
+        moment: Moment,
+        command: &Command,
+        refusal: &Refusal,
+    ) -> Result<(), Error> {
+        let (caller, number) = match command {
+            Command::Exited(caller, _, report) => (caller, report.attempt),
+            Command::UpdateBead(caller, ..)
+            | Command::AddNote(caller, ..)
+            | Command::CloseBead(caller, ..)
+            | Command::CreateBead(caller, _)
+            | Command::Checkpoint(caller, ..)
+            | Command::Heartbeat(caller, _)
+            | Command::Done(caller, ..) => (caller, None),
+            _ => return Ok(()),
+        };
+        let number = match caller {
+            Caller::Agent(claims) => Some(claims.attempt),
+            Caller::Operator { .. } | Caller::Container { .. } => number,
+        };
+        let Some(attempt) = number.map(|it| self.store.attempt(it)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        self.store.add_event(&BeadEvent {
+            seq: 0,
+            bead: attempt.bead,
+            at: moment.now,
+            actor: attempt.agent,
+            event: "stale_attempt".to_owned(),
+            old: None,
+            new: Some(attempt.number.to_string()),
+            data: Some(refusal.message.clone()),
+        })?;
+        Ok(())
+    }
+}
+
+/// One command being carried out.
+struct Apply<'a, S> {
+    engine: &'a Engine<S>,
+    now: Millis,
+    dice: Dice,
+    effects: Vec<Effect>,
+}
+
+impl<'a, S: Sql> Apply<'a, S> {
+    fn new(engine: &'a Engine<S>, moment: Moment) -> Self {
+        Self { engine, now: moment.now, dice: Dice::new(moment.seed), effects: Vec::new() }
+    }
+
+    fn dispatch(&mut self, command: Command) -> Result<Reply, Error> {
+        use Command as C;
+        match command {
+            C::CreateBead(by, fields) => self.create_bead(&by, *fields),
+            C::UpdateBead(by, id, change) => self.update_bead(&by, &id, *change),
+            C::AddNote(by, id, text) => self.add_note(&by, &id, &text),
+            C::CloseBead(by, id, reason) => self.close_bead(&by, &id, reason),
+            C::ReopenBead(by, id, reason) => self.reopen_bead(&by, &id, reason),
+            C::RegisterAgent(fields) => self.register_agent(fields),
+            C::GetOrCreateAgent(role) => self.get_or_create_agent(role),
+            C::HookBead(by, agent, bead) => self.hook_bead(&by, &agent, &bead),
+            C::UnhookBead(by, agent) => self.unhook_bead(&by, &agent),
+            C::Checkpoint(by, agent, data) => self.checkpoint(&by, &agent, data),
+            C::Heartbeat(by, agent) => self.heartbeat(&by, &agent),
+            C::Done(by, agent, done) => self.done(&by, &agent, done),
+            C::Heartbeats(agents) => self.heartbeats(agents),
+            C::Exited(by, agent, report) => self.exited(&by, &agent, report),
+            C::StartAnswered(agent, attempt, answer) => {
+                self.start_answered(&agent, attempt, answer)
+            }
+            C::Claim(bead) => self.claim(&bead),
+            C::Start(agent) => self.start(&agent),
+            C::AskAgain(agent, attempt) => self.ask_again(&agent, attempt),
+            C::Act(agent, attempt, judgement) => self.act(&agent, attempt, judgement),
+        }
+    }
+
+    fn store(&self) -> &'a Store<S> {
+        &self.engine.store
+    }
+
+    /// The bead that a caller means: by its whole name, or without the rig's prefix.
+    fn bead(&self, id: &str) -> Result<Bead, Error> {
+        self.engine.find_bead(id)
+    }
+
+    /// Writes a line into a bead's audit, and tells whoever watches.
+    fn event(
+        &mut self,
+        bead: &str,
+        actor: &str,
+        event: &str,
+        change: (Option<&str>, Option<&str>),
+        data: Option<String>,
+    ) -> Result<(), SqlError> {
+        let (old, new) = change;
+        let detail = match (old, new, &data) {
+            (_, _, Some(data)) => Some(data.clone()),
+            (Some(old), Some(new), None) => Some(format!("{old} -> {new}")),
+            (_, Some(new), None) => Some(new.to_owned()),
+            (_, None, None) => None,
+        };
+        self.effects.push(Effect::Tell(Tell {
+            event: event.to_owned(),
+            bead: Some(bead.to_owned()),
+            actor: Some(actor.to_owned()),
+            detail,
+        }));
+        self.store().add_event(&BeadEvent {
+            seq: 0,
+            bead: bead.to_owned(),
+            at: self.now,
+            actor: actor.to_owned(),
+            event: event.to_owned(),
+            old: old.map(ToOwned::to_owned),
+            new: new.map(ToOwned::to_owned),
+            data,
+        })
+    }
+
+    /// Wakes the rig soon.
+    fn wake(&mut self) {
+        self.effects.push(Effect::WakeAt(self.now.plus(self.engine.settings.arm_delay_ms)));
+    }
+
+    /// Wakes the rig when this bead may be taken, if it may be.
+    fn wake_for(&mut self, bead: &Bead) {
+        if bead.status != bead::Status::Open
+            || !bead.is_for_agents()
+            || bead.acceptance_criteria.is_none()
+        {
+            return;
+        }
+        let due = bead.defer_until.max(bead.not_before).unwrap_or_default();
+        let soon = self.now.plus(self.engine.settings.arm_delay_ms);
+        self.effects.push(Effect::WakeAt(due.max(soon)));
+    }
+}
+
+impl<S: Sql> Engine<S> {
+    /// The bead that a caller means: by its whole name, or without the rig's prefix.
+    fn find_bead(&self, id: &str) -> Result<Bead, Error> {
+        let mut found = self.store.bead(id)?;
+        if found.is_none() && !id.contains('-') {
+            found = self.store.bead(&format!("{}-{id}", self.prefix()))?;
+        }
+        found.ok_or_else(|| Refusal::no_bead(id).into())
+    }
+
+    /// What the names of the rig's beads begin with: the first word of its own name, at most 8 characters.
+    fn prefix(&self) -> String {
+        let word: String = self
+            .rig
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .take(8)
+            .collect::<String>()
+            .to_ascii_lowercase();
+        if word.is_empty() { "rig".to_owned() } else { word }
+    }
+}
+
+impl From<bead::IllegalTransition> for Error {
+    fn from(err: bead::IllegalTransition) -> Self {
+        Refusal::new(Code::Conflict, err.to_string()).into()
+    }
+}
+
+impl From<attempt::IllegalTransition> for Error {
+    fn from(err: attempt::IllegalTransition) -> Self {
+        Refusal::new(Code::Conflict, err.to_string()).into()
+    }
+}
+
+/// The name that a caller has in notes and events.
+fn actor(by: &Caller) -> &str {
+    match by {
+        Caller::Operator { actor } => actor,
+        Caller::Container { .. } => "container",
+        Caller::Agent(claims) => &claims.agent_id,
+    }
+}
+
+/// The scheduler's name in notes and events, as users of the pollers know it.
+const DISPATCHER: &str = "auto-dispatcher";
+
+/// The patrol's name in notes and events.
+const WITNESS: &str = "witness";

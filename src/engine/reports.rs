@@ -1,0 +1,153 @@
+//! What the container says: heartbeats, ends of runs, answers to starts.
+//!
+//! Any of it may come late, twice, or never; so each is checked against the live attempt, and what is said for
+//! the second time changes nothing.
+
+use super::Apply;
+use super::runs::{End, is_news};
+use crate::attempt::{Attempt, Event, State};
+use crate::command::{Effect, Error, Reply, StartAnswer, Tell};
+use crate::id::Millis;
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+use crate::store::{Member, Sql};
+use crate::token::Caller;
+use crate::wire::container::{Advice, ExitReport, Heartbeat};
+
+impl<S: Sql> Apply<'_, S> {
+    pub(super) fn heartbeats(&mut self, agents: Vec<Heartbeat>) -> Result<Reply, Error> {
+        let (crew, _) = self.store().crew()?;
+        let (mut verdicts, mut seen) = (Vec::new(), Vec::new());
+        for beat in agents {
+            let member = crew.iter().find(|it| it.agent.id == beat.agent_id);
+            let live = member.and_then(|it| it.attempt.as_ref());
+            let advice = match (member, live) {
+                (Some(member), Some(live)) if live.number == beat.attempt => {
+                    let activity = Millis::parse(&beat.last_activity_at).unwrap_or(self.now);
+                    match live.state {
+                        State::Claimed | State::Starting => self.alive(member, live, activity)?,
+                        _ if is_news(live, self.now) => seen.push((live.number, activity)),
+                        _ => {}
+                    }
+                    let stop = live.stop_at.is_some_and(|at| at <= self.now);
+                    if stop { Advice::Stop } else { Advice::Ok }
+                }
+                _ => Advice::Stale,
+            };
+            verdicts.push((beat, advice));
+        }
+        self.store().saw(&seen, self.now)?;
+        self.effects.push(Effect::WakeAt(self.now.plus(self.engine.settings.active_alarm_ms)));
+        Ok(Reply::Verdicts(verdicts))
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        by: &Caller,
+        agent: &str,
+        report: ExitReport,
+    ) -> Result<Reply, Error> {
+        let number = match by {
+            Caller::Agent(claims) => Some(claims.attempt),
+            Caller::Operator { .. } | Caller::Container { .. } => report.attempt,
+        };
+        let number = number.ok_or_else(|| Refusal::invalid("attempt", "is required"))?;
+        let member = self.member(agent)?;
+        match &member.attempt {
+            Some(live) if live.number == number => self.over(&member, live, end_of(&report))?,
+            live => self.late_report(agent, number, live.as_ref())?,
+        }
+        Ok(Reply::Done)
+    }
+
+    fn late_report(&self, agent: &str, number: i64, live: Option<&Attempt>) -> Result<(), Error> {
+        let known = self.store().attempt(number)?.is_some_and(|attempt| attempt.agent == agent);
+        match live {
+            Some(live) => Err(Refusal::new(
+                Code::StaleAttempt,
+                format!(
+                    "attempt {number} of agent {agent} is over; attempt {} is current",
+                    live.number
+                ),
+            )
+            .into()),
+            None if known => Ok(()),
+            None => {
+                Err(Refusal::new(Code::NotFound, format!("Agent {agent} has no attempt {number}"))
+                    .into())
+            }
+        }
+    }
+
+    pub(super) fn start_answered(
+        &mut self,
+        agent: &str,
+        number: i64,
+        answer: StartAnswer,
+    ) -> Result<Reply, Error> {
+        let member = self.member(agent)?;
+        let Some(live) = member.attempt.as_ref().filter(|live| live.number == number) else {
+            return Ok(Reply::Done);
+        };
+        match (answer, live.state) {
+            (StartAnswer::Accepted, _) => self.alive(&member, live, self.now)?,
+            (StartAnswer::Refused(why), State::Starting | State::Stopping) => {
+                self.over(&member, live, End::new(State::Failed, format!("start refused: {why}")))?;
+            }
+            (StartAnswer::NoRoom(why), State::Stopping) => {
+                self.over(&member, live, End::new(State::Interrupted, why))?;
+            }
+            (StartAnswer::NoRoom(why), State::Starting) => self.no_room(&member, live, why)?,
+            // A run that was seen alive is not undone by an answer that took longer.
+            (StartAnswer::Refused(_) | StartAnswer::NoRoom(_), _) => {}
+            (StartAnswer::Unknown(why), _) => self.effects.push(Effect::Tell(Tell {
+                event: "start_unknown".to_owned(),
+                bead: Some(live.bead.clone()),
+                actor: Some(live.agent.clone()),
+                detail: Some(why),
+            })),
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Waits for room under the same number: nothing was started, so nothing counts.
+    fn no_room(&mut self, member: &Member, live: &Attempt, why: String) -> Result<(), Error> {
+        let waits = limits::CAPACITY_BACK_OFF_MS;
+        let retry_at = self.now.plus(waits[live.refusals.min(waits.len() - 1)]);
+        let mut after = self.step(live, Event::NoRoom)?;
+        after.refusals += 1;
+        after.retry_at = Some(retry_at);
+        after.reason = Some(super::check::cut(&why, limits::REASON_BYTES_MAX));
+        self.store().save_attempt(live, &after)?;
+        if member.bead.is_some() {
+            let before = self.bead(&live.bead)?;
+            let mut bead = before.clone();
+            bead.runs.retain(|at| *at != live.asked_at);
+            self.store().save_bead(&before, &bead)?;
+        }
+        // Once, not at each try.
+        if live.refusals == 0 {
+            self.event(&live.bead, &live.agent, "waiting_for_container", (None, None), Some(why))?;
+        }
+        self.effects.push(Effect::WakeAt(retry_at));
+        Ok(())
+    }
+}
+
+/// What a report says about the end of a run.
+fn end_of(report: &ExitReport) -> End {
+    let reason = report.reason.as_deref().unwrap_or("exited");
+    let how = match (report.exit_code, report.signal) {
+        (Some(code), _) => format!("exited with code {code} without closing the bead"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    };
+    let (state, reason) = match reason {
+        "timeout" => (State::Timeout, "took too long".to_owned()),
+        "shutdown" => (State::Interrupted, "the container shut down".to_owned()),
+        "spawn_failed" => (State::Failed, "the agent's command could not be started".to_owned()),
+        "exited" | "signal" => (State::Exited, how),
+        other => (State::Exited, format!("{other}: {how}")),
+    };
+    End { state, reason, exit_code: report.exit_code, output: report.output_tail.clone() }
+}

@@ -1,0 +1,314 @@
+//! The life of a run: begun, alive, dismissed, over, and what becomes of its bead.
+//!
+//! How often a bead may run is kept on the bead (`runs`, `losses`), so that no new agent, hook or reset of an
+//! agent gets around it; only a person's reopen starts anew. See the drawing in [`attempt`](crate::attempt).
+
+use super::beads::in_window;
+use super::{Apply, DISPATCHER, Engine, WITNESS, check, prompt};
+use crate::agent::Agent;
+use crate::attempt::{Attempt, Event, State};
+use crate::bead::{self, Bead};
+use crate::command::{Effect, Error};
+use crate::id::Millis;
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+use crate::store::{Member, NewAttempt, Sql};
+use crate::token::{Caller, Claims};
+use crate::wire::PROTOCOL;
+use crate::wire::container::{Secret, StartAgent};
+
+/// How a run ended, as far as anyone knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) state: State,
+    pub(super) reason: String,
+    pub(super) exit_code: Option<i32>,
+    pub(super) output: Option<String>,
+}
+
+impl End {
+    pub(super) fn new(state: State, reason: impl Into<String>) -> Self {
+        Self { state, reason: reason.into(), exit_code: None, output: None }
+    }
+}
+
+impl<S: Sql> Apply<'_, S> {
+    /// The agent that speaks, if it is one: only its live attempt may, and what it says shows that it is alive.
+    pub(super) fn speaker(&mut self, by: &Caller) -> Result<Option<Member>, Error> {
+        let Caller::Agent(claims) = by else { return Ok(None) };
+        let (member, live) = self.engine.live_attempt(claims)?;
+        self.alive(&member, &live, self.now)?;
+        Ok(Some(member))
+    }
+
+    /// Asks for a run of a bead on an agent that is free; gives the bead up if it ran too often. The caller saves.
+    pub(super) fn begin(&mut self, agent: &Agent, bead: &mut Bead) -> Result<(), Error> {
+        bead.runs = in_window(&bead.runs, self.now);
+        bead.losses = in_window(&bead.losses, self.now);
+        if bead.runs.len() >= self.engine.settings.max_attempts {
+            return self.give_up(bead, "no attempt is left");
+        }
+        let job = self.dice.job_id();
+        let new = NewAttempt { agent: &agent.id, bead: &bead.id, job: &job, asked_at: self.now };
+        let number = self.store().add_attempt(&new)?;
+        bead.runs.push(self.now);
+        bead.not_before = None;
+        self.order(agent, bead, number, &job);
+        Ok(())
+    }
+
+    /// Has the container asked for this run; the same request each time, so that asking twice is asking once.
+    pub(super) fn order(&mut self, agent: &Agent, bead: &Bead, number: i64, job: &str) {
+        let settings = &self.engine.settings;
+        // From the number, not from the clock, so that the token is the same each time.
+        let iat = number / 1_000;
+        let claims = Claims {
+            agent_id: agent.id.clone(),
+            rig_id: self.engine.rig.clone(),
+            town_id: settings.town.clone(),
+            user_id: "operator".to_owned(),
+            attempt: number,
+            iat,
+            exp: iat.max(self.now.0 / 1_000)
+                + i64::from(settings.run_timeout_s)
+                + limits::TOKEN_GRACE_S,
+        };
+        self.effects.push(Effect::Start(Box::new(StartAgent {
+            protocol: PROTOCOL,
+            agent_id: agent.id.clone(),
+            rig_id: claims.rig_id.clone(),
+            town_id: claims.town_id.clone(),
+            bead_id: bead.id.clone(),
+            attempt: number,
+            job_id: job.to_owned(),
+            role: agent.role.as_str().to_owned(),
+            name: agent.name.clone(),
+            identity: agent.identity.clone(),
+            command: settings.agent_command.clone(),
+            prompt: prompt::prompt(bead, &agent.name, job),
+            title: bead.title.clone(),
+            model: settings.agent_model.clone(),
+            session_token: Secret::new(self.engine.secrets.sign(&claims)),
+            time_limit_s: settings.run_timeout_s.into(),
+            env_vars: std::collections::BTreeMap::new(),
+        })));
+    }
+
+    /// Takes a sign of life of a live run; the first one says that the start was accepted.
+    pub(super) fn alive(
+        &mut self,
+        member: &Member,
+        live: &Attempt,
+        activity: Millis,
+    ) -> Result<(), Error> {
+        if matches!(live.state, State::Running | State::Stopping) {
+            if is_news(live, self.now) {
+                self.store().saw(&[(live.number, activity)], self.now)?;
+            }
+            return Ok(());
+        }
+        let mut after = self.step(live, Event::Alive)?;
+        after.accepted_at = Some(self.now);
+        after.last_seen = Some(self.now);
+        after.last_activity = Some(activity);
+        after.retry_at = None;
+        after.reason = None;
+        self.store().save_attempt(live, &after)?;
+        if let Some(hooked) = &member.bead {
+            let before = self.bead(&hooked.id)?;
+            let mut bead = before.clone();
+            self.write_note(&mut bead, DISPATCHER, &format!("dispatched: job={}", live.job))?;
+            self.store().save_bead(&before, &bead)?;
+            let number = live.number.to_string();
+            self.event(&bead.id, &member.agent.id, "agent_spawned", (None, Some(&number)), None)?;
+        }
+        Ok(())
+    }
+
+    /// Ends an agent's run, if it has one.
+    pub(super) fn dismiss_agent(
+        &mut self,
+        agent: &str,
+        end: State,
+        why: &str,
+    ) -> Result<(), Error> {
+        let member = self.store().member(agent)?;
+        match member.and_then(|it| it.attempt) {
+            Some(live) => self.dismiss(&live, end, why),
+            None => Ok(()),
+        }
+    }
+
+    /// Says that a live run is wanted no more. One that is done may finish by itself first; the tick ends it.
+    pub(super) fn dismiss(&mut self, live: &Attempt, end: State, why: &str) -> Result<(), Error> {
+        if live.state == State::Stopping {
+            return Ok(());
+        }
+        let mut after = self.step(live, Event::Dismissed(end))?;
+        after.reason = Some(check::cut(why, limits::REASON_BYTES_MAX));
+        if after.state == State::Stopping && end == State::Done {
+            let at = self.now.plus(limits::DONE_GRACE_MS);
+            after.stop_at = Some(at);
+            self.effects.push(Effect::WakeAt(at));
+        } else {
+            after.stop_at = Some(self.now);
+            self.wake();
+        }
+        Ok(self.store().save_attempt(live, &after)?)
+    }
+
+    /// Closes the book on a run, and decides what becomes of the bead that it still holds.
+    pub(super) fn over(&mut self, member: &Member, live: &Attempt, end: End) -> Result<(), Error> {
+        let mut after = self.step(live, Event::Gone(end.state))?;
+        after.exit_code = end.exit_code;
+        if live.state != State::Stopping {
+            after.reason = Some(check::cut(&end.reason, limits::REASON_BYTES_MAX));
+        }
+        self.store().save_attempt(live, &after)?;
+        let data = format!("attempt {}: {}", live.number, end.reason);
+        let state = (Some(live.state.as_str()), Some(after.state.as_str()));
+        self.event(&live.bead, &live.agent, "agent_exited", state, Some(data))?;
+        if member.bead.as_ref().is_some_and(|hooked| hooked.id == live.bead) {
+            self.aftermath(live, &after, &end)?;
+        }
+        self.wake();
+        Ok(())
+    }
+
+    fn aftermath(&mut self, live: &Attempt, after: &Attempt, end: &End) -> Result<(), Error> {
+        let before = self.bead(&live.bead)?;
+        let mut bead = before.clone();
+        bead.runs = in_window(&bead.runs, self.now);
+        bead.losses = in_window(&bead.losses, self.now);
+        let settings = &self.engine.settings;
+        let reason = match end.output.as_deref().and_then(last_line) {
+            Some(output) => format!("{} (last output: {output})", end.reason),
+            None => end.reason.clone(),
+        };
+        match after.state {
+            State::Timeout => {
+                let limit = settings.run_timeout_s;
+                let message = format!("the run took longer than {limit} s and was ended");
+                self.get_stuck(&mut bead, "timed_out", &message)?;
+            }
+            State::Lost | State::Interrupted => {
+                bead.runs.retain(|at| *at != live.asked_at);
+                bead.losses.push(self.now);
+                let lost = bead.losses.len();
+                if lost >= limits::LOSSES_MAX {
+                    let message = format!("lost {lost} times in 24 h, the last time: {reason}");
+                    self.get_stuck(&mut bead, "lost_too_often", &message)?;
+                } else {
+                    let wait = if lost == 1 { 0 } else { settings.back_off(lost - 1) };
+                    self.release(&mut bead, wait, &format!("run lost: {reason}"))?;
+                }
+            }
+            // A run that said `done` has let go of its bead by then.
+            _ => {
+                let (n, max) = (bead.runs.len(), settings.max_attempts);
+                if n >= max {
+                    self.give_up(&mut bead, &reason)?;
+                } else {
+                    let wait = settings.back_off(n);
+                    self.release(&mut bead, wait, &format!("attempt {n} of {max}: {reason}"))?;
+                }
+            }
+        }
+        self.store().save_bead(&before, &bead)?;
+        Ok(())
+    }
+
+    /// Lets a bead be run again after a wait: one from the queue goes back there, so that it blocks no slot; one
+    /// that was hooked by hand stays on its hook.
+    fn release(&mut self, bead: &mut Bead, wait_ms: i64, why: &str) -> Result<(), Error> {
+        let at = self.now.plus(wait_ms);
+        bead.not_before = (wait_ms > 0).then_some(at);
+        let when = if wait_ms > 0 { format!("; next try at {at}") } else { String::new() };
+        self.write_note(bead, WITNESS, &format!("{why}{when}"))?;
+        if bead.is_for_agents() {
+            bead.status = bead.status.after(bead::Event::Released)?;
+            let agent = bead.hooked_by.take();
+            let id = bead.id.clone();
+            self.event(&id, WITNESS, "unhooked", (agent.as_deref(), None), Some(why.to_owned()))?;
+        }
+        self.effects.push(Effect::WakeAt(at));
+        Ok(())
+    }
+
+    fn give_up(&mut self, bead: &mut Bead, why: &str) -> Result<(), Error> {
+        let runs = bead.runs.len();
+        let message = format!("gave up after {runs} attempts in 24 h; the last one: {why}");
+        self.fail(bead, bead::Event::GaveUp, "attempts_exhausted", &message)
+    }
+
+    fn get_stuck(&mut self, bead: &mut Bead, code: &str, message: &str) -> Result<(), Error> {
+        self.fail(bead, bead::Event::Stuck, code, message)
+    }
+
+    /// Stops a bead until a person reopens it, and says so where people look.
+    fn fail(
+        &mut self,
+        bead: &mut Bead,
+        event: bead::Event,
+        code: &str,
+        message: &str,
+    ) -> Result<(), Error> {
+        let old = bead.status;
+        bead.status = old.after(event)?;
+        bead.hooked_by = None;
+        bead.not_before = None;
+        bead.failure_code = Some(code.to_owned());
+        bead.failure_message = Some(check::cut(message, limits::REASON_BYTES_MAX));
+        self.write_note(
+            bead,
+            WITNESS,
+            &format!("{message}. Mend the cause, then reopen the bead"),
+        )?;
+        let change = (Some(old.as_str()), Some(bead.status.as_str()));
+        let id = bead.id.clone();
+        self.event(&id, WITNESS, "status_changed", change, Some(format!("{code}: {message}")))?;
+        Ok(())
+    }
+
+    pub(super) fn step(&self, live: &Attempt, event: Event) -> Result<Attempt, Error> {
+        let (state, outcome) = live.state.after(live.outcome, event)?;
+        let ended_at = state.is_over().then_some(self.now);
+        let retry_at = if state == State::Claimed { live.retry_at } else { None };
+        Ok(Attempt { state, outcome, retry_at, ended_at, ..live.clone() })
+    }
+}
+
+impl<S: Sql> Engine<S> {
+    /// Refuses a token whose attempt is not the live one.
+    pub fn check_live(&self, claims: &Claims) -> Result<(), Error> {
+        self.live_attempt(claims).map(drop)
+    }
+
+    fn live_attempt(&self, claims: &Claims) -> Result<(Member, Attempt), Error> {
+        let stale = |why: &str| {
+            let Claims { attempt, agent_id, .. } = claims;
+            Refusal::new(Code::StaleAttempt, format!("attempt {attempt} of agent {agent_id} {why}"))
+        };
+        let member = self.store.member(&claims.agent_id)?.ok_or_else(|| stale("is unknown"))?;
+        match member.attempt.clone() {
+            Some(live) if live.number == claims.attempt && live.state != State::Stopping => {
+                Ok((member, live))
+            }
+            Some(live) if live.number != claims.attempt => {
+                Err(stale(&format!("is over; attempt {} is current", live.number)).into())
+            }
+            _ => Err(stale("is over; stop").into()),
+        }
+    }
+}
+
+/// Whether a sign of life is worth a row.
+pub(super) fn is_news(live: &Attempt, now: Millis) -> bool {
+    live.suspect_since.is_some()
+        || live.last_seen.is_none_or(|seen| now.since(seen) >= limits::SEEN_EVERY_MS)
+}
+
+fn last_line(output: &str) -> Option<String> {
+    let line = output.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(check::cut(line.trim(), limits::NAME_CHARS_MAX))
+}

@@ -1,0 +1,363 @@
+//! The tick: `schedulePendingWork`, `witnessPatrol`, `processReviewQueue`, and when to wake next.
+//!
+//! A tick reads the rows and turns what it finds into commands, one a thing, each its own transaction: a row
+//! that cannot be read or a rule that fails costs that thing its turn and nobody else's. The edge performs the
+//! effects and hands back what the container said.
+
+use super::runs::End;
+use super::{Apply, Engine, WITNESS, check};
+use crate::attempt::{Attempt, Event, State};
+use crate::command::{Command, Effect, Error, Moment, Reply, Tell};
+use crate::id::{Dice, Millis};
+use crate::limits;
+use crate::settings::Settings;
+use crate::store::{Member, Sql};
+use crate::wire::container::{AgentList, AgentStatus, Phase};
+
+/// How soon an unconfirmed start is asked for again, in milliseconds.
+const ASK_AGAIN_MS: i64 = 10_000;
+
+/// What the first step of a tick found.
+#[derive(Debug)]
+pub struct Scheduled {
+    /// To be performed.
+    pub effects: Vec<Effect>,
+    /// Whether there are runs to ask the container about.
+    pub ask: bool,
+}
+
+/// What the container showed of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It did not answer.
+    NoAnswer,
+    /// It answered, and does not know the run.
+    Absent,
+    /// It knows the run.
+    Present(Box<AgentStatus>),
+}
+
+/// What the patrol makes of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is alive; its last activity.
+    Alive(Millis),
+    /// It ended.
+    Over(State, String, Option<i32>, Option<String>),
+    /// The container did not answer, and it was not heard of for long.
+    Suspect,
+    /// It takes too long.
+    TooLong,
+}
+
+impl<S: Sql> Engine<S> {
+    /// `schedulePendingWork`: claims what is ready while there is room, and asks for the runs that are due.
+    pub fn schedule_pending_work(&self, moment: Moment) -> Scheduled {
+        let mut done = Scheduled { effects: Vec::new(), ask: false };
+        let mut dice = Dice::new(moment.seed);
+        let (crew, bad) = match self.store.crew() {
+            Ok(read) => read,
+            Err(err) => {
+                done.effects.push(fault("schedulePendingWork", None, &err));
+                return done;
+            }
+        };
+        done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
+        let mut todo: Vec<Command> =
+            crew.iter().filter_map(|member| due(member, moment.now)).collect();
+        if self.settings.dispatch_enabled {
+            let free = free_slots(&crew, &self.settings);
+            match if free > 0 { self.store.claimable(moment.now, free) } else { Ok(Vec::new()) } {
+                Ok(beads) => todo.extend(beads.into_iter().map(Command::Claim)),
+                Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
+            }
+        }
+        done.effects.extend(crew.iter().filter_map(|it| stop_due(it, moment.now)));
+        done.ask =
+            crew.iter().any(|it| it.attempt.as_ref().is_some_and(|it| it.state != State::Claimed));
+        for command in todo {
+            let moment = Moment { seed: dice.roll(), ..moment };
+            self.carry_out("schedulePendingWork", moment, command, &mut done.effects);
+        }
+        done
+    }
+
+    /// `witnessPatrol`: judges every live run by what the container showed; `asked` is when it was asked.
+    ///
+    /// What the container showed before it accepted a run says nothing about that run.
+    pub fn witness_patrol(
+        &self,
+        moment: Moment,
+        asked: Millis,
+        answer: Option<&AgentList>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let crew = match self.store.crew() {
+            Ok((crew, _)) => crew,
+            Err(err) => return vec![fault("witnessPatrol", None, &err)],
+        };
+        for live in crew.iter().filter_map(|it| it.attempt.as_ref()) {
+            if live.accepted_at.is_some_and(|at| at >= asked) {
+                continue;
+            }
+            let seen = match answer {
+                None => Seen::NoAnswer,
+                Some(list) => list
+                    .agents
+                    .iter()
+                    .find(|it| it.agent_id == live.agent && it.attempt == live.number)
+                    .map_or(Seen::Absent, |it| Seen::Present(Box::new(it.clone()))),
+            };
+            if let Some(judgement) = judge(live, &seen, moment.now, &self.settings) {
+                let command = Command::Act(live.agent.clone(), live.number, judgement);
+                self.carry_out("witnessPatrol", moment, command, &mut effects);
+            }
+        }
+        effects
+    }
+
+    /// `processReviewQueue`: nothing waits in it while a rig without a git remote closes its beads on `done`.
+    pub fn process_review_queue(&self, _moment: Moment) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// When the rig wants to be woken next, by what is true now; none: not before something happens.
+    pub fn next_wake(&self, now: Millis) -> Result<Option<Millis>, Error> {
+        let (crew, bad) = self.store.crew()?;
+        let active = now.plus(self.settings.active_alarm_ms);
+        let mut wakes: Vec<Millis> =
+            crew.iter().filter(|it| !it.is_free()).map(|it| wake_for(it, now, active)).collect();
+        if !bad.is_empty() {
+            wakes.push(active);
+        }
+        if self.settings.dispatch_enabled
+            && free_slots(&crew, &self.settings) > 0
+            && let Some(at) = self.store.next_claimable()?
+        {
+            // What could have been claimed and was not waits for a tick like everything else.
+            wakes.push(if at <= now { active } else { at });
+        }
+        let soonest = now.plus(limits::ALARM_MIN_MS);
+        let wake = match wakes.into_iter().min() {
+            Some(at) => Some(at),
+            None => {
+                (self.settings.idle_alarm_ms > 0).then(|| now.plus(self.settings.idle_alarm_ms))
+            }
+        };
+        Ok(wake.map(|at| {
+            at.clamp(
+                soonest,
+                now.plus(self.settings.active_alarm_ms.max(self.settings.idle_alarm_ms))
+                    .max(soonest),
+            )
+        }))
+    }
+
+    fn carry_out(&self, step: &str, moment: Moment, command: Command, effects: &mut Vec<Effect>) {
+        match self.apply(moment, command) {
+            Ok(outcome) => effects.extend(outcome.effects),
+            // The rows have changed since they were read; the next tick sees them as they are.
+            Err(Error::Refused(_)) => {}
+            Err(Error::Fault(err)) => effects.push(fault(step, None, &err)),
+        }
+    }
+}
+
+impl<S: Sql> Apply<'_, S> {
+    /// Starts an agent that holds a bead and has no run.
+    pub(super) fn start(&mut self, agent: &str) -> Result<Reply, Error> {
+        let member = self.member(agent)?;
+        if let (Some(held), None) = (&member.bead, &member.attempt) {
+            let before = self.bead(&held.id)?;
+            let mut bead = before.clone();
+            self.begin(&member.agent, &mut bead)?;
+            self.store().save_bead(&before, &bead)?;
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Asks again for a run: one that had no room, or one whose answer never came.
+    pub(super) fn ask_again(&mut self, agent: &str, number: i64) -> Result<Reply, Error> {
+        let member = self.member(agent)?;
+        let (Some(held), Some(live)) = (&member.bead, &member.attempt) else {
+            return Ok(Reply::Done);
+        };
+        if live.number != number {
+            return Ok(Reply::Done);
+        }
+        let before = self.bead(&held.id)?;
+        let mut bead = before.clone();
+        if live.state == State::Claimed {
+            let mut after = self.step(live, Event::Asked)?;
+            after.asked_at = self.now;
+            self.store().save_attempt(live, &after)?;
+            bead.runs.push(self.now);
+            self.store().save_bead(&before, &bead)?;
+        }
+        self.order(&member.agent, &bead, number, &live.job);
+        Ok(Reply::Done)
+    }
+
+    /// Acts on what the patrol made of a run, if it is still the live one.
+    pub(super) fn act(
+        &mut self,
+        agent: &str,
+        number: i64,
+        judgement: Judgement,
+    ) -> Result<Reply, Error> {
+        let member = self.member(agent)?;
+        let Some(live) = member.attempt.as_ref().filter(|live| live.number == number) else {
+            return Ok(Reply::Done);
+        };
+        match judgement {
+            Judgement::Alive(activity) => self.alive(&member, live, activity)?,
+            Judgement::Over(state, reason, exit_code, output) => {
+                self.over(&member, live, End { state, reason, exit_code, output })?;
+            }
+            Judgement::Suspect => self.suspect(&member, live)?,
+            Judgement::TooLong => self.dismiss(live, State::Timeout, "took too long")?,
+        }
+        Ok(Reply::Done)
+    }
+
+    /// A question went unanswered. Enough of them, over long enough, make the run lost; how long it was not heard
+    /// of does not count, for it may have been the rig that slept.
+    fn suspect(&mut self, member: &Member, live: &Attempt) -> Result<(), Error> {
+        let since = live.suspect_since.unwrap_or(self.now);
+        let asks = live.failed_asks + 1;
+        if asks >= limits::FAILED_ASKS && self.now.since(since) >= limits::SUSPECT_MS {
+            let silent = self.now.since(since) / 1_000;
+            let reason = format!("the container has not answered for {silent} s");
+            return self.over(member, live, End::new(State::Lost, reason));
+        }
+        let after = Attempt { suspect_since: Some(since), failed_asks: asks, ..live.clone() };
+        self.store().save_attempt(live, &after)?;
+        if live.suspect_since.is_none() {
+            let why = "the container does not answer".to_owned();
+            self.event(&live.bead, WITNESS, "agent_suspect", (None, None), Some(why))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the schedule does about an agent now.
+fn due(member: &Member, now: Millis) -> Option<Command> {
+    let agent = member.agent.id.clone();
+    match (&member.bead, &member.attempt) {
+        (Some(held), None) if held.not_before.is_none_or(|at| at <= now) => {
+            Some(Command::Start(agent))
+        }
+        (Some(_), Some(live)) => match live.state {
+            State::Claimed if live.retry_at.is_none_or(|at| at <= now) => {
+                Some(Command::AskAgain(agent, live.number))
+            }
+            State::Starting => Some(Command::AskAgain(agent, live.number)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A run that was dismissed and whose grace is over is told to end at each tick, until it is gone.
+fn stop_due(member: &Member, now: Millis) -> Option<Effect> {
+    let live = member.attempt.as_ref().filter(|it| it.stop_at.is_some_and(|at| at <= now))?;
+    let reason = live.reason.as_deref().unwrap_or("wanted no more");
+    Some(Effect::Stop {
+        agent: live.agent.clone(),
+        attempt: live.number,
+        reason: check::cut(reason, limits::NAME_CHARS_MAX),
+    })
+}
+
+/// The rules of the patrol, one a row.
+fn judge(live: &Attempt, seen: &Seen, now: Millis, settings: &Settings) -> Option<Judgement> {
+    use State as S;
+    let late = now.since(live.asked_at) > settings.start_timeout_ms;
+    let silent = live.last_seen.is_none_or(|at| now.since(at) >= settings.heartbeat_stale_ms);
+    let stop_due = live.stop_at.is_some_and(|at| at <= now);
+    let run_max_ms = i64::from(settings.run_timeout_s) * 1_000 + limits::RUN_TIMEOUT_GRACE_MS;
+    let too_long = live.accepted_at.is_some_and(|at| now.since(at) > run_max_ms);
+    match (live.state, seen) {
+        (S::Claimed, _) => None,
+        (S::Starting | S::Running | S::Stopping, Seen::Present(it)) if it.status.is_over() => {
+            Some(ended(it))
+        }
+        (S::Starting, Seen::Present(it)) => Some(Judgement::Alive(activity(it, now))),
+        (S::Starting, Seen::Absent) if late => {
+            let after = settings.start_timeout_ms / 1_000;
+            Some(over(S::Failed, format!("the container did not start it within {after} s")))
+        }
+        (S::Starting, Seen::NoAnswer) if late => Some(Judgement::Suspect),
+        (S::Starting, Seen::Absent | Seen::NoAnswer) => None,
+        (S::Running, Seen::Present(_)) if too_long => Some(Judgement::TooLong),
+        (S::Running, Seen::Present(it)) => {
+            super::runs::is_news(live, now).then(|| Judgement::Alive(activity(it, now)))
+        }
+        (S::Running, Seen::Absent) => {
+            Some(over(S::Lost, "the container does not know it any more".to_owned()))
+        }
+        (S::Running, Seen::NoAnswer) if silent => Some(Judgement::Suspect),
+        (S::Running, Seen::NoAnswer) => None,
+        (S::Stopping, Seen::Present(_)) => None,
+        (S::Stopping, Seen::Absent) => Some(over(S::Interrupted, "is gone".to_owned())),
+        (S::Stopping, Seen::NoAnswer) => stop_due.then_some(Judgement::Suspect),
+        // The crew holds live attempts only.
+        (S::Done | S::Exited | S::Failed | S::Timeout | S::Lost | S::Interrupted, _) => None,
+    }
+}
+
+fn over(state: State, reason: String) -> Judgement {
+    Judgement::Over(state, reason, None, None)
+}
+
+/// What the container's last word on a run says, as an exit report would.
+fn ended(it: &AgentStatus) -> Judgement {
+    let reason = it.exit_reason.clone().unwrap_or_else(|| "exited".to_owned());
+    let state = match (it.status, reason.as_str()) {
+        (Phase::Failed, _) => State::Failed,
+        (_, "timeout") => State::Timeout,
+        (_, "shutdown") => State::Interrupted,
+        _ => State::Exited,
+    };
+    let reason = match it.exit_code {
+        Some(code) => format!("{reason} with code {code} without closing the bead"),
+        None => reason,
+    };
+    let output = it.output_tail.as_deref().map(|it| check::cut(it, limits::REASON_BYTES_MAX));
+    Judgement::Over(state, reason, it.exit_code, output)
+}
+
+fn activity(it: &AgentStatus, now: Millis) -> Millis {
+    Millis::parse(&it.last_activity_at).unwrap_or(now)
+}
+
+fn wake_for(member: &Member, now: Millis, active: Millis) -> Millis {
+    let at = match (&member.bead, &member.attempt) {
+        (Some(held), None) => held.not_before,
+        (_, Some(live)) => match live.state {
+            State::Claimed => live.retry_at,
+            State::Starting => Some(now.plus(ASK_AGAIN_MS)),
+            State::Stopping => live.stop_at,
+            _ => None,
+        },
+        (None, None) => None,
+    };
+    at.filter(|at| *at > now).unwrap_or(active).min(active.max(now))
+}
+
+fn free_slots(crew: &[Member], settings: &Settings) -> usize {
+    let busy = crew
+        .iter()
+        .filter(|it| it.agent.role == crate::agent::Role::Polecat && !it.is_free())
+        .count();
+    (settings.max_agents as usize).saturating_sub(busy)
+}
+
+fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {
+    Effect::Tell(Tell {
+        event: "fault".to_owned(),
+        bead,
+        actor: Some(step.to_owned()),
+        detail: Some(err.to_string()),
+    })
+}

@@ -1,0 +1,255 @@
+//! The rows as answers. Reads only.
+
+use super::{Engine, agents, check};
+use crate::agent::Role;
+use crate::attempt::{Attempt, State};
+use crate::bead::{Bead, PRIORITIES, Status};
+use crate::command::Error;
+use crate::id::Millis;
+use crate::limits;
+use crate::refusal::Refusal;
+use crate::store::{BeadFilter, Member, Sql};
+use crate::wire::rig::{AgentView, AttemptView, BeadView, Failure, NoteView, RigStatus, Waiting};
+
+impl<S: Sql> Engine<S> {
+    /// One bead with its notes, or why there is none.
+    pub fn bead_with_notes(&self, id: &str, now: Millis) -> Result<BeadView, Error> {
+        let bead = self.find_bead(id)?;
+        let notes = self.store.notes(&bead.id)?;
+        let mut view = self.bead_view(bead, now)?;
+        view.notes = Some(
+            notes
+                .into_iter()
+                .map(|it| NoteView { author: it.author, at: it.at.to_string(), text: it.text })
+                .collect(),
+        );
+        Ok(view)
+    }
+
+    /// Beads as a list, by a query string's pairs.
+    pub fn list_beads(
+        &self,
+        query: &[(String, String)],
+        now: Millis,
+    ) -> Result<Vec<BeadView>, Error> {
+        let filter = bead_filter(query)?;
+        if filter.limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.store.beads(&filter)?.into_iter().map(|bead| self.bead_view(bead, now)).collect()
+    }
+
+    /// A bead as it is shown.
+    pub fn bead_view(&self, bead: Bead, now: Millis) -> Result<BeadView, Error> {
+        let waiting = self.waiting(&bead, now)?;
+        let attempts = super::beads::in_window(&bead.runs, now).len();
+        let failure = bead
+            .failure_code
+            .map(|code| Failure { code, message: bead.failure_message.unwrap_or_default() });
+        Ok(BeadView {
+            id: bead.id,
+            kind: bead.kind,
+            status: bead.status.as_str().to_owned(),
+            title: bead.title,
+            body: bead.body,
+            design: bead.design,
+            acceptance_criteria: bead.acceptance_criteria,
+            priority: PRIORITIES[usize::from(bead.priority).min(PRIORITIES.len() - 1)].to_owned(),
+            assignee: bead.assignee,
+            assignee_agent_id: bead.assignee_agent_id,
+            parent: bead.parent,
+            labels: bead.labels,
+            metadata: bead.metadata,
+            external_ref: bead.external_ref,
+            due_at: bead.due_at.map(|at| at.to_string()),
+            defer_until: bead.defer_until.map(|at| at.to_string()),
+            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            created_at: bead.created_at.to_string(),
+            created_by: bead.created_by,
+            updated_at: bead.updated_at.to_string(),
+            started_at: bead.started_at.map(|at| at.to_string()),
+            closed_at: bead.closed_at.map(|at| at.to_string()),
+            close_reason: bead.close_reason,
+            failure,
+            waiting,
+            convoy_id: None,
+            molecule_id: None,
+            notes: None,
+        })
+    }
+
+    /// Why a bead that is for agents is not at work.
+    fn waiting(&self, bead: &Bead, now: Millis) -> Result<Option<Waiting>, Error> {
+        if !bead.is_for_agents() {
+            return Ok(None);
+        }
+        let say = |reason: &str, until: Option<Millis>, message: String| {
+            let until = until.map(|at| at.to_string());
+            Ok(Some(Waiting { reason: reason.to_owned(), message, until }))
+        };
+        if let (Status::InProgress, Some(agent)) = (bead.status, &bead.hooked_by) {
+            let live = self.store.member(agent)?.and_then(|it| it.attempt);
+            return match live {
+                Some(Attempt { state: State::Claimed, reason, retry_at, .. }) => {
+                    let why = reason.unwrap_or_else(|| "no room in the container".to_owned());
+                    say(
+                        "container_unavailable",
+                        retry_at,
+                        format!("claimed; waits for the container: {why}"),
+                    )
+                }
+                _ => Ok(None),
+            };
+        }
+        if bead.status != Status::Open {
+            return Ok(None);
+        }
+        if bead.acceptance_criteria.is_none() {
+            let message = "has no acceptance criteria, and an agent takes no bead without; \
+                           add them: beadrig update <id> --acceptance \"…\"";
+            return say("no_acceptance_criteria", None, message.replace("<id>", &bead.id));
+        }
+        if let Some(at) = bead.defer_until.filter(|at| *at > now) {
+            return say("deferred", Some(at), format!("deferred until {at}"));
+        }
+        if !self.settings.dispatch_enabled {
+            return say(
+                "dispatch_paused",
+                None,
+                "dispatch is off (DISPATCH_ENABLED=false)".to_owned(),
+            );
+        }
+        if let Some(at) = bead.not_before.filter(|at| *at > now) {
+            let runs = super::beads::in_window(&bead.runs, now).len();
+            let max = self.settings.max_attempts;
+            return say(
+                "back_off",
+                Some(at),
+                format!("{runs} of {max} attempts failed; next try at {at}"),
+            );
+        }
+        if self.store.busy()? >= self.settings.max_agents as usize {
+            let max = self.settings.max_agents;
+            return say("no_capacity", None, format!("all {max} agents of the rig are at work"));
+        }
+        say("queued", None, "will be taken at the next tick".to_owned())
+    }
+
+    /// One agent, or why there is none.
+    pub fn agent(&self, id: &str, now: Millis) -> Result<AgentView, Error> {
+        let member = self.store.member(id)?.ok_or_else(|| Refusal::no_agent(id))?;
+        self.agent_view(member, now)
+    }
+
+    /// The agents, by a query string's pairs (`role`, `status`).
+    pub fn list_agents(
+        &self,
+        query: &[(String, String)],
+        now: Millis,
+    ) -> Result<Vec<AgentView>, Error> {
+        let get =
+            |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let role = get("role")
+            .map(|it| Role::parse(it).ok_or_else(|| agents::bad_role(it)))
+            .transpose()?;
+        let (crew, _) = self.store.crew()?;
+        crew.into_iter()
+            .filter(|it| role.is_none_or(|role| it.agent.role == role))
+            .filter(|it| get("status").is_none_or(|status| it.state().on_the_wire() == status))
+            .map(|it| self.agent_view(it, now))
+            .collect()
+    }
+
+    /// An agent as it is shown.
+    pub fn agent_view(&self, member: Member, now: Millis) -> Result<AgentView, Error> {
+        let state = member.state();
+        let held = match &member.bead {
+            Some(held) => self.store.bead(&held.id)?,
+            None => None,
+        };
+        let runs = held.as_ref().map_or(0, |bead| super::beads::in_window(&bead.runs, now).len());
+        Ok(AgentView {
+            role: member.agent.role.as_str().to_owned(),
+            name: member.agent.name,
+            identity: member.agent.identity,
+            status: state.on_the_wire().to_owned(),
+            current_hook_bead_id: member.bead.map(|it| it.id),
+            dispatch_attempts: u32::try_from(runs).unwrap_or(u32::MAX),
+            last_activity_at: member
+                .attempt
+                .as_ref()
+                .and_then(|it| it.last_activity)
+                .map(|at| at.to_string()),
+            attempt: member.attempt.map(attempt_view),
+            checkpoint: held.and_then(|bead| bead.checkpoint),
+            created_at: member.agent.created_at.to_string(),
+            id: member.agent.id,
+        })
+    }
+
+    /// What the rig is doing; `next_tick` is the alarm that is set.
+    pub fn status(&self, next_tick: Option<Millis>, now: Millis) -> Result<RigStatus, Error> {
+        let counts = self.store.bead_counts()?;
+        Ok(RigStatus {
+            rig_id: self.rig.clone(),
+            beads: counts.into_iter().map(|(status, n)| (status.as_str().to_owned(), n)).collect(),
+            agents: self.list_agents(&[], now)?,
+            max_agents: self.settings.max_agents,
+            dispatch_enabled: self.settings.dispatch_enabled,
+            next_tick_at: next_tick.map(|at| at.to_string()),
+        })
+    }
+}
+
+fn attempt_view(attempt: Attempt) -> AttemptView {
+    AttemptView {
+        number: attempt.number,
+        job_id: attempt.job,
+        state: attempt.state.as_str().to_owned(),
+        reason: attempt.reason,
+        started_at: attempt.asked_at.to_string(),
+        ended_at: attempt.ended_at.map(|at| at.to_string()),
+    }
+}
+
+/// `status`, `exclude_status` (both with commas), `type`, `assignee`, `assignee_agent_id`, `label`, `priority`,
+/// `limit`, `offset`; others are ignored.
+fn bead_filter(query: &[(String, String)]) -> Result<BeadFilter, Refusal> {
+    let mut filter = BeadFilter { limit: limits::PAGE_ROWS, ..BeadFilter::default() };
+    let mut excluded = Vec::new();
+    for (key, value) in query {
+        let text = || Some(value.clone());
+        match key.as_str() {
+            "status" => filter.status.extend(statuses(value)?),
+            "exclude_status" => excluded.extend(statuses(value)?),
+            "type" => filter.kind = text(),
+            "assignee" => filter.assignee = text(),
+            "assignee_agent_id" => filter.assignee_agent_id = text(),
+            "label" => filter.label = text(),
+            "priority" => filter.priority = Some(check::priority(&value.as_str().into())?),
+            // An empty limit is 0, as in Gastown.
+            "limit" => filter.limit = count(value)?.min(limits::PAGE_ROWS_MAX),
+            "offset" => filter.offset = count(value)?,
+            _ => {}
+        }
+    }
+    if !excluded.is_empty() {
+        let all = if filter.status.is_empty() { Status::ALL.to_vec() } else { filter.status };
+        filter.status = all.into_iter().filter(|status| !excluded.contains(status)).collect();
+        if filter.status.is_empty() {
+            filter.limit = 0;
+        }
+    }
+    Ok(filter)
+}
+
+fn statuses(value: &str) -> Result<Vec<Status>, Refusal> {
+    value.split(',').map(|it| check::status(it.trim())).collect()
+}
+
+fn count(value: &str) -> Result<u32, Refusal> {
+    if value.is_empty() {
+        return Ok(0);
+    }
+    value.parse().map_err(|_| Refusal::invalid("limit and offset", "must be non-negative integers"))
+}

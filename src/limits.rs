@@ -1,0 +1,90 @@
+//! Every bound of the rig, with its unit and its reason. What an operator may change is in
+//! [`settings`](crate::settings); what is here is not for changing.
+
+/// Characters in a title; `bd` has the same.
+pub const TITLE_CHARS_MAX: usize = 500;
+
+/// Bytes in a body, a design or acceptance criteria: together with the rest well below the 2 MB that a row
+/// may have in a Durable Object (a local workerd does not enforce it).
+pub const TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes in a note: room for a diff or a stack trace, and 1,000 of them are still only 16 MB.
+pub const NOTE_BYTES_MAX: usize = 16 * 1024;
+
+/// Notes on a bead that people and agents write. The rig's own always find room: they are bounded by attempts.
+pub const NOTES_PER_BEAD_MAX: i64 = 1_000;
+
+/// Bytes in a bead's metadata or a checkpoint, as JSON.
+pub const JSON_BYTES_MAX: usize = 64 * 1024;
+
+/// Labels on a bead.
+pub const LABELS_MAX: usize = 50;
+
+/// Characters in a label, a name, an assignee, a type, a reference.
+pub const NAME_CHARS_MAX: usize = 128;
+
+/// Characters in an id.
+pub const ID_CHARS_MAX: usize = 64;
+
+/// Bytes in the text of a reason, a summary or an error that is stored.
+pub const REASON_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes in a request's body: every field above at its longest, and room to spare.
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// Rows in a page when the caller names no limit, as in Gastown.
+pub const PAGE_ROWS: u32 = 100;
+
+/// Rows in a page at most.
+pub const PAGE_ROWS_MAX: u32 = 1_000;
+
+/// Agents of a rig, whatever their state: the tick reads them all, and ten times the most that work at once suffice.
+pub const AGENTS_MAX: usize = 100;
+
+/// Rows of the audit: years of a busy rig, and 50 MB at most. The oldest go first.
+pub const EVENTS_MAX: i64 = 100_000;
+
+/// The audit is cut once in so many rows, so that a normal write pays nothing for it.
+pub const EVENTS_CUT_EVERY: i64 = 1_000;
+
+/// How long a run that is over is remembered, in milliseconds: 30 days, for "what happened last week".
+pub const ATTEMPT_KEEP_MS: i64 = 30 * 24 * HOUR_MS;
+
+/// The window in which the runs of a bead are counted, in milliseconds.
+pub const ATTEMPT_WINDOW_MS: i64 = 24 * HOUR_MS;
+
+/// Runs of a bead that may be lost with the container in [`ATTEMPT_WINDOW_MS`]. They are not the bead's fault,
+/// so they do not count as attempts; but a bead that takes the container down with it must stop some time.
+pub const LOSSES_MAX: usize = 10;
+
+/// Waits after the container had no room, in milliseconds, the last one for ever.
+pub const CAPACITY_BACK_OFF_MS: [i64; 5] = [5_000, 15_000, 30_000, 60_000, 120_000];
+
+/// A run that said `done` may finish by itself for this long before it is ended, in milliseconds.
+pub const DONE_GRACE_MS: i64 = 30_000;
+
+/// A run that is over its time is first ended by the container; the rig steps in this much later, in milliseconds.
+pub const RUN_TIMEOUT_GRACE_MS: i64 = 120_000;
+
+/// Questions that must go unanswered before a run is given up …
+pub const FAILED_ASKS: i64 = 3;
+
+/// … and over how long, in milliseconds: longer than the 120 s after which a container that is cut off suspends.
+pub const SUSPECT_MS: i64 = 180_000;
+
+/// A sign of life is written at most this often, in milliseconds: a row written costs a thousand rows read.
+pub const SEEN_EVERY_MS: i64 = 55_000;
+
+/// The alarm is never set closer than this, in milliseconds: an alarm that spins is billed.
+pub const ALARM_MIN_MS: i64 = 1_000;
+
+/// An agent's token outlives its run's time limit by this much, in seconds.
+pub const TOKEN_GRACE_S: i64 = 3_600;
+
+/// Parameters of one statement in a Durable Object.
+pub const SQL_PARAMETERS_MAX: usize = 100;
+
+/// Bytes of one value in a Durable Object.
+pub const SQL_VALUE_BYTES_MAX: usize = 2_000_000;
+
+const HOUR_MS: i64 = 3_600_000;

@@ -1,0 +1,98 @@
+//! The table `agent`, and an agent together with its hook and its live attempt.
+
+use serde::Deserialize;
+
+use super::{Sql, SqlError, Store};
+use crate::agent::{Agent, Role, State};
+use crate::attempt::Attempt;
+use crate::bead::SENTINEL;
+use crate::id::Millis;
+
+/// What the scheduler knows of a hooked bead: all but the long texts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "as in `Bead`")]
+pub struct Hooked {
+    pub id: String,
+    pub assignee: Option<String>,
+    pub not_before: Option<Millis>,
+    pub updated_at: Millis,
+    pub runs: Vec<Millis>,
+}
+
+impl Hooked {
+    /// Whether it was taken from the queue, and goes back there.
+    pub fn is_for_agents(&self) -> bool {
+        self.assignee.as_deref() == Some(SENTINEL)
+    }
+}
+
+/// An agent with what it holds and what it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Member {
+    /// Who.
+    pub agent: Agent,
+    /// Its live attempt.
+    pub attempt: Option<Attempt>,
+    /// Its hook.
+    pub bead: Option<Hooked>,
+}
+
+impl Member {
+    /// What the agent does.
+    pub fn state(&self) -> State {
+        State::of(self.attempt.as_ref().map(|attempt| attempt.state))
+    }
+
+    /// Whether it could take a bead.
+    pub fn is_free(&self) -> bool {
+        self.attempt.is_none() && self.bead.is_none()
+    }
+}
+
+const MEMBER: &str = "SELECT json_array(
+        json_array(a.id, a.role, a.name, a.identity, a.created_at),
+        json(CASE WHEN t.number IS NOT NULL THEN json_array(
+            t.number, t.agent, t.bead, t.job, t.state, t.outcome, t.reason, t.exit_code, t.asked_at, t.refusals,
+            t.retry_at, t.accepted_at, t.last_seen, t.last_activity, t.suspect_since, t.failed_asks, t.stop_at,
+            t.ended_at) END),
+        json(CASE WHEN b.id IS NOT NULL THEN json_array(
+            b.id, b.assignee, b.not_before, b.updated_at, json(b.runs)) END))
+    FROM agent AS a
+    LEFT JOIN attempt AS t ON t.agent = a.id AND t.ended_at IS NULL
+    LEFT JOIN bead AS b ON b.hooked_by = a.id";
+
+impl<S: Sql> Store<S> {
+    /// Every agent, oldest first, and the rows that could not be read.
+    pub fn crew(&self) -> Result<(Vec<Member>, Vec<SqlError>), SqlError> {
+        self.readable(&format!("{MEMBER} ORDER BY a.created_at, a.id"), &[])
+    }
+
+    /// One agent.
+    pub fn member(&self, agent: &str) -> Result<Option<Member>, SqlError> {
+        self.one(&format!("{MEMBER} WHERE a.id = ?"), &[agent.into()])
+    }
+
+    /// Files a new agent; false if its identity is taken.
+    pub fn add_agent(&self, agent: &Agent) -> Result<bool, SqlError> {
+        let added = self.run(
+            "INSERT INTO agent (id, role, name, identity, created_at)
+             VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (identity) DO NOTHING
+             RETURNING 1",
+            &[
+                (&agent.id).into(),
+                agent.role.as_str().into(),
+                (&agent.name).into(),
+                (&agent.identity).into(),
+                agent.created_at.into(),
+            ],
+        )?;
+        Ok(!added.is_empty())
+    }
+
+    /// How many polecats hold a bead or run.
+    pub fn busy(&self) -> Result<usize, SqlError> {
+        let (crew, _) = self.crew()?;
+        Ok(crew.iter().filter(|it| it.agent.role == Role::Polecat && !it.is_free()).count())
+    }
+}

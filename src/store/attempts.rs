@@ -1,0 +1,107 @@
+//! The table `attempt`.
+
+use super::{Sql, SqlError, Store, Value, to_json};
+use crate::attempt::Attempt;
+use crate::id::Millis;
+use crate::limits;
+
+/// A row as JSON, in the order of the fields of [`Attempt`].
+const ROW: &str = "json_array(number, agent, bead, job, state, outcome, reason, exit_code, asked_at, refusals, \
+     retry_at, accepted_at, last_seen, last_activity, suspect_since, failed_asks, stop_at, ended_at)";
+
+/// A run about to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAttempt<'a> {
+    /// Who.
+    pub agent: &'a str,
+    /// On what.
+    pub bead: &'a str,
+    /// The run's name.
+    pub job: &'a str,
+    /// Now.
+    pub asked_at: Millis,
+}
+
+impl<S: Sql> Store<S> {
+    /// The attempt of this number.
+    pub fn attempt(&self, number: i64) -> Result<Option<Attempt>, SqlError> {
+        self.one(&format!("SELECT {ROW} FROM attempt WHERE number = ?"), &[number.into()])
+    }
+
+    /// Files a new attempt and answers its number: above every earlier one, and not below the clock.
+    ///
+    /// Runs that are long over are forgotten; their numbers are times, so that the oldest are at one end.
+    pub fn add_attempt(&self, new: &NewAttempt<'_>) -> Result<i64, SqlError> {
+        self.run(
+            "DELETE FROM attempt WHERE number < ? AND ended_at IS NOT NULL",
+            &[new.asked_at.plus(-limits::ATTEMPT_KEEP_MS).into()],
+        )?;
+        let number = self.number(
+            "INSERT INTO attempt (number, agent, bead, job, state, asked_at)
+             SELECT max(coalesce(max(number), 0) + 1, ?1), ?2, ?3, ?4, 'starting', ?1 FROM attempt
+             RETURNING number",
+            &[new.asked_at.into(), new.agent.into(), new.bead.into(), new.job.into()],
+        )?;
+        number.ok_or_else(|| SqlError::Unreadable("no number for a new attempt".to_owned()))
+    }
+
+    /// Writes what differs between two states of a live attempt; nothing if it is over by now.
+    pub fn save_attempt(&self, before: &Attempt, after: &Attempt) -> Result<(), SqlError> {
+        let (mut sets, mut args) = (Vec::new(), Vec::new());
+        for ((name, old), (_, new)) in columns(before).into_iter().zip(columns(after)) {
+            if old != new {
+                sets.push(format!("{name} = ?"));
+                args.push(new);
+            }
+        }
+        if sets.is_empty() {
+            return Ok(());
+        }
+        args.push(before.number.into());
+        self.run(
+            &format!(
+                "UPDATE attempt SET {} WHERE number = ? AND ended_at IS NULL",
+                sets.join(", ")
+            ),
+            &args,
+        )?;
+        Ok(())
+    }
+
+    /// Writes that these attempts were seen alive, with the last activity of each.
+    pub fn saw(&self, seen: &[(i64, Millis)], now: Millis) -> Result<(), SqlError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.run(
+            "UPDATE attempt
+             SET last_seen = ?1, suspect_since = NULL, failed_asks = 0,
+                 last_activity = max(coalesce(last_activity, 0), (
+                     SELECT json_extract(value, '$[1]') FROM json_each(?2)
+                     WHERE json_extract(value, '$[0]') = attempt.number))
+             WHERE number IN (SELECT json_extract(value, '$[0]') FROM json_each(?2)) AND ended_at IS NULL",
+            &[now.into(), to_json(&seen)],
+        )?;
+        Ok(())
+    }
+}
+
+fn columns(attempt: &Attempt) -> Vec<(&'static str, Value)> {
+    let refusals = i64::try_from(attempt.refusals).unwrap_or(i64::MAX);
+    vec![
+        ("state", attempt.state.as_str().into()),
+        ("outcome", attempt.outcome.map(super::super::attempt::State::as_str).into()),
+        ("reason", attempt.reason.as_ref().into()),
+        ("exit_code", attempt.exit_code.into()),
+        ("asked_at", attempt.asked_at.into()),
+        ("refusals", refusals.into()),
+        ("retry_at", attempt.retry_at.into()),
+        ("accepted_at", attempt.accepted_at.into()),
+        ("last_seen", attempt.last_seen.into()),
+        ("last_activity", attempt.last_activity.into()),
+        ("suspect_since", attempt.suspect_since.into()),
+        ("failed_asks", attempt.failed_asks.into()),
+        ("stop_at", attempt.stop_at.into()),
+        ("ended_at", attempt.ended_at.into()),
+    ]
+}

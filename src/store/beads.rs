@@ -1,0 +1,206 @@
+//! The table `bead`.
+
+use super::{Sql, SqlError, Store, Value, to_json};
+use crate::bead::{Bead, Status};
+use crate::id::Millis;
+
+/// A row as JSON, in the order of the fields of [`Bead`].
+const ROW: &str = "json_array(bead.id, kind, bead.status, title, body, design, acceptance_criteria, priority, \
+     assignee, assignee_agent_id, hooked_by, parent, json(labels), json(metadata), external_ref, due_at, \
+     defer_until, not_before, json(runs), json(losses), json(checkpoint), failure_code, failure_message, \
+     created_at, created_by, updated_at, started_at, closed_at, close_reason)";
+
+/// What an agent may take; word for word the condition of the index `bead_queue`.
+const QUEUE: &str = "status = 'open' AND assignee = 'agent' AND acceptance_criteria IS NOT NULL";
+
+/// Which beads a list shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BeadFilter {
+    /// Any of these; empty: all.
+    pub status: Vec<Status>,
+    /// Of this type.
+    pub kind: Option<String>,
+    /// For this assignee.
+    pub assignee: Option<String>,
+    /// Held by this agent, or held last.
+    pub assignee_agent_id: Option<String>,
+    /// With this label.
+    pub label: Option<String>,
+    /// Of this priority.
+    pub priority: Option<u8>,
+    /// Rows at most.
+    pub limit: u32,
+    /// Rows to leave out first.
+    pub offset: u32,
+}
+
+impl<S: Sql> Store<S> {
+    /// The bead of this name.
+    pub fn bead(&self, id: &str) -> Result<Option<Bead>, SqlError> {
+        self.one(&format!("SELECT {ROW} FROM bead WHERE id = ?"), &[id.into()])
+    }
+
+    /// Beads, newest first.
+    ///
+    /// What is finished grows without end and what is not does not, so the two are read apart, each in the
+    /// order of the index, and no list of unfinished beads ever passes over a finished one.
+    pub fn beads(&self, filter: &BeadFilter) -> Result<Vec<Bead>, SqlError> {
+        let mut args = Vec::new();
+        let mut ranges = Vec::new();
+        for finished in [false, true] {
+            let wanted = filter.status.is_empty()
+                || filter.status.iter().any(|status| status.is_finished() == finished);
+            if wanted {
+                ranges.push(range(filter, finished, &mut args));
+            }
+        }
+        let limits: [Value; 2] = [filter.limit.into(), filter.offset.into()];
+        args.extend(limits);
+        self.all(
+            &format!(
+                "SELECT {ROW}
+                 FROM (SELECT row FROM ({}) ORDER BY at DESC, row DESC LIMIT ? OFFSET ?) AS page
+                 JOIN bead ON bead.rowid = page.row
+                 ORDER BY created_at DESC, bead.rowid DESC",
+                ranges.join(" UNION ALL ")
+            ),
+            &args,
+        )
+    }
+
+    /// How many beads there are in each status.
+    pub fn bead_counts(&self) -> Result<Vec<(Status, u64)>, SqlError> {
+        self.all("SELECT json_array(status, count(*)) FROM bead GROUP BY status", &[])
+    }
+
+    /// How many beads there are; names get longer as it grows.
+    pub fn bead_count(&self) -> Result<i64, SqlError> {
+        Ok(self.number("SELECT max(rowid) FROM bead", &[])?.unwrap_or(0))
+    }
+
+    /// What an agent may take now, the most urgent first.
+    pub fn claimable(&self, now: Millis, limit: usize) -> Result<Vec<String>, SqlError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(
+            &format!(
+                "SELECT json_quote(id)
+                 FROM bead
+                 WHERE {QUEUE} AND coalesce(not_before, 0) <= ? AND coalesce(defer_until, 0) <= ?
+                 ORDER BY priority, updated_at
+                 LIMIT ?"
+            ),
+            &[now.into(), now.into(), limit.into()],
+        )
+    }
+
+    /// When the next bead may be taken; none if none waits.
+    pub fn next_claimable(&self) -> Result<Option<Millis>, SqlError> {
+        let at = self.number(
+            &format!(
+                "SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
+                 FROM bead
+                 WHERE {QUEUE}"
+            ),
+            &[],
+        )?;
+        Ok(at.map(Millis))
+    }
+
+    /// Files a new bead.
+    pub fn add_bead(&self, bead: &Bead) -> Result<(), SqlError> {
+        let columns = columns(bead);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let marks = vec!["?"; columns.len()].join(", ");
+        let args: Vec<Value> = columns.into_iter().map(|(_, value)| value).collect();
+        self.run(&format!("INSERT INTO bead ({}) VALUES ({marks})", names.join(", ")), &args)?;
+        Ok(())
+    }
+
+    /// Writes what differs between two states of a bead, and nothing else: an index is only rewritten for a
+    /// column that is named in the statement.
+    pub fn save_bead(&self, before: &Bead, after: &Bead) -> Result<(), SqlError> {
+        let (mut sets, mut args) = (Vec::new(), Vec::new());
+        for ((name, old), (_, new)) in columns(before).into_iter().zip(columns(after)) {
+            if old != new {
+                sets.push(format!("{name} = ?"));
+                args.push(new);
+            }
+        }
+        if sets.is_empty() {
+            return Ok(());
+        }
+        args.push((&before.id).into());
+        self.run(&format!("UPDATE bead SET {} WHERE id = ?", sets.join(", ")), &args)?;
+        Ok(())
+    }
+}
+
+/// Half of a list: the row numbers of what is finished, or of what is not.
+fn range(filter: &BeadFilter, finished: bool, args: &mut Vec<Value>) -> String {
+    let mut sql = format!(
+        "SELECT * FROM (SELECT rowid AS row, created_at AS at FROM bead WHERE finished = {}",
+        i32::from(finished)
+    );
+    let wanted: Vec<_> =
+        filter.status.iter().filter(|status| status.is_finished() == finished).collect();
+    if !wanted.is_empty() {
+        let marks = vec!["?"; wanted.len()].join(", ");
+        sql.push_str(&format!(" AND status IN ({marks})"));
+        args.extend(wanted.iter().map(|status| Value::from(status.as_str())));
+    }
+    let equals = [
+        ("kind", filter.kind.as_ref().map(Value::from)),
+        ("assignee", filter.assignee.as_ref().map(Value::from)),
+        ("assignee_agent_id", filter.assignee_agent_id.as_ref().map(Value::from)),
+        ("priority", filter.priority.map(|priority| Value::from(i32::from(priority)))),
+    ];
+    for (column, value) in equals {
+        if let Some(value) = value {
+            sql.push_str(&format!(" AND {column} = ?"));
+            args.push(value);
+        }
+    }
+    if let Some(label) = &filter.label {
+        sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)");
+        args.push(label.into());
+    }
+    sql.push_str(" ORDER BY created_at DESC, rowid DESC LIMIT ?)");
+    args.push(filter.limit.saturating_add(filter.offset).into());
+    sql
+}
+
+fn columns(bead: &Bead) -> Vec<(&'static str, Value)> {
+    vec![
+        ("id", (&bead.id).into()),
+        ("kind", (&bead.kind).into()),
+        ("status", bead.status.as_str().into()),
+        ("title", (&bead.title).into()),
+        ("body", bead.body.as_ref().into()),
+        ("design", bead.design.as_ref().into()),
+        ("acceptance_criteria", bead.acceptance_criteria.as_ref().into()),
+        ("priority", i64::from(bead.priority).into()),
+        ("assignee", bead.assignee.as_ref().into()),
+        ("assignee_agent_id", bead.assignee_agent_id.as_ref().into()),
+        ("hooked_by", bead.hooked_by.as_ref().into()),
+        ("parent", bead.parent.as_ref().into()),
+        ("labels", to_json(&bead.labels)),
+        ("metadata", to_json(&bead.metadata)),
+        ("external_ref", bead.external_ref.as_ref().into()),
+        ("due_at", bead.due_at.into()),
+        ("defer_until", bead.defer_until.into()),
+        ("not_before", bead.not_before.into()),
+        ("runs", to_json(&bead.runs)),
+        ("losses", to_json(&bead.losses)),
+        ("checkpoint", bead.checkpoint.as_ref().map_or(Value::Null, to_json)),
+        ("failure_code", bead.failure_code.as_ref().into()),
+        ("failure_message", bead.failure_message.as_ref().into()),
+        ("created_at", bead.created_at.into()),
+        ("created_by", (&bead.created_by).into()),
+        ("updated_at", bead.updated_at.into()),
+        ("started_at", bead.started_at.into()),
+        ("closed_at", bead.closed_at.into()),
+        ("close_reason", bead.close_reason.as_ref().into()),
+        // Derived, and a column of its own so that the index on it is only touched when it changes.
+        ("finished", i64::from(bead.status.is_finished()).into()),
+    ]
+}

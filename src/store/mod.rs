@@ -1,0 +1,108 @@
+//! The rig's memory: one file per table over a small SQL seam.
+//!
+//! Every question is asked so that each row of the answer is one column of JSON: crossing from SQLite into
+//! wasm costs by the value, not by the byte. SQL lives in this folder and nowhere else. Nothing here decides.
+
+mod agents;
+mod attempts;
+mod beads;
+mod events;
+mod migrate;
+mod notes;
+pub mod sql;
+
+use serde::de::DeserializeOwned;
+
+pub use agents::{Hooked, Member};
+pub use attempts::NewAttempt;
+pub use beads::BeadFilter;
+pub use events::BeadEvent;
+pub use notes::Note;
+pub use sql::{Sql, SqlError, Value};
+
+use crate::limits;
+
+/// Typed access to the tables.
+pub struct Store<S> {
+    sql: S,
+}
+
+impl<S: Sql> Store<S> {
+    /// Opens the store, bringing its schema up to date; one statement when it is.
+    pub fn open(sql: S) -> Result<Self, SqlError> {
+        let store = Self { sql };
+        store.migrate()?;
+        Ok(store)
+    }
+
+    /// Runs `work` so that either all of its writes stay or none do.
+    pub fn atomically<T, E: From<SqlError>>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.sql.atomically(work)
+    }
+
+    /// The database underneath, for tests and benchmarks.
+    pub fn sql(&self) -> &S {
+        &self.sql
+    }
+
+    /// Runs one statement within the limits of production, which a local runtime does not all enforce.
+    fn run(&self, sql: &str, args: &[Value]) -> Result<Vec<Value>, SqlError> {
+        if args.len() > limits::SQL_PARAMETERS_MAX {
+            return Err(SqlError::Refused(format!("{} parameters", args.len())));
+        }
+        let longest = args.iter().map(Value::bytes).max().unwrap_or(0);
+        if longest > limits::SQL_VALUE_BYTES_MAX {
+            return Err(SqlError::Refused(format!("a value of {longest} bytes")));
+        }
+        self.sql.run(sql, args)
+    }
+
+    fn all<T: DeserializeOwned>(&self, sql: &str, args: &[Value]) -> Result<Vec<T>, SqlError> {
+        self.run(sql, args)?.into_iter().map(decode).collect()
+    }
+
+    /// As `all`, but a row that cannot be read costs only itself.
+    fn readable<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        args: &[Value],
+    ) -> Result<(Vec<T>, Vec<SqlError>), SqlError> {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for row in self.run(sql, args)? {
+            match decode(row) {
+                Ok(row) => good.push(row),
+                Err(err) => bad.push(err),
+            }
+        }
+        Ok((good, bad))
+    }
+
+    fn one<T: DeserializeOwned>(&self, sql: &str, args: &[Value]) -> Result<Option<T>, SqlError> {
+        self.run(sql, args)?.into_iter().next().map(decode).transpose()
+    }
+
+    /// A single number; NULL is none.
+    fn number(&self, sql: &str, args: &[Value]) -> Result<Option<i64>, SqlError> {
+        match self.run(sql, args)?.into_iter().next() {
+            Some(Value::Integer(n)) => Ok(Some(n)),
+            Some(Value::Null) | None => Ok(None),
+            Some(Value::Text(_)) => Err(SqlError::Unreadable("text for a number".to_owned())),
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(row: Value) -> Result<T, SqlError> {
+    match row {
+        Value::Text(json) => {
+            serde_json::from_str(&json).map_err(|err| SqlError::Unreadable(err.to_string()))
+        }
+        Value::Null | Value::Integer(_) => Err(SqlError::Unreadable("no JSON in a row".to_owned())),
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Value {
+    Value::Text(serde_json::to_string(value).expect("plain data"))
+}
