@@ -1,0 +1,353 @@
+//! Requests to a rig, and what is done when one does not come through. Must never do a change twice that is not the
+//! same when done twice, and must never show the token.
+//!
+//! A request ends in one of four ways:
+//!
+//! ```text
+//! answered    the rig said yes or no                       final
+//! not begun   refused, no route, no name, 503              nothing happened: any request may be sent again
+//! lost        cut off or timed out after sending, 502, 504 it may have happened: only what is the same when done
+//!                                                          twice (GET, PATCH, close, reopen) is sent again
+//! impossible  bad URL, bad certificate                     final
+//! ```
+//!
+//! 502 and 504 come from something in front of the rig that had passed the request on, so they count as lost.
+//! A lost note is looked for on the bead before it is sent again (`api::add_note`); a lost new bead has no name to
+//! look for, so the user is told. Whether to try at all is the caller's patience: none for people, who see the
+//! message and decide, two minutes for agents, who would rather give up their work than wait for a restart.
+
+use crate::failure::Failure;
+use crate::settings::{self, Settings};
+use beadrig::wire::Envelope;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::cell::{Cell, OnceCell};
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+use ureq::http::{HeaderValue, Method, Request, Response};
+use ureq::{Agent, Body};
+
+/// A page of a thousand beads with long bodies still fits; a wrong server cannot fill the memory.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(2);
+
+/// A connection to one rig.
+pub struct Client {
+    agent: Agent,
+    settings: Settings,
+    base: String,
+    actor: OnceCell<String>,
+    warned: Cell<bool>,
+    warn: Box<dyn Fn(&str)>,
+}
+
+/// What is the same when done twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Reads, and changes that set something.
+    Safe,
+    /// Whatever adds something.
+    Unsafe,
+}
+
+/// Why there is no good answer.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Nothing happened.
+    NotBegun(Failure),
+    /// It may have happened.
+    Lost(Failure),
+    /// The rig said no, or it can never work.
+    Final(Failure),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::NotBegun(failure) | Trouble::Lost(failure) | Trouble::Final(failure) => {
+                failure
+            }
+        }
+    }
+}
+
+/// How much longer to try, and how long to wait before the next try.
+pub struct Patience {
+    until: Instant,
+    back_off: Duration,
+}
+
+impl Patience {
+    /// Waits and is true, or has run out.
+    pub fn wait(&mut self) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(self.back_off.min(left));
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+        true
+    }
+}
+
+impl Client {
+    /// Opens nothing yet. `warn` hears, once, that a rig is waited for.
+    pub fn new(settings: Settings, warn: Box<dyn Fn(&str)>) -> Self {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(settings.deadline))
+            // Shorter, so that a host that does not answer at all is told from an answer that was lost.
+            .timeout_connect(Some(settings.deadline / 2))
+            .user_agent(concat!("beadrig/", env!("CARGO_PKG_VERSION")));
+        if is_local(&settings.url) {
+            config = config.proxy(None);
+        }
+        let base = format!("{}/api/rigs/{}", settings.url, encode(&settings.rig));
+        let agent = config.build().into();
+        Self { agent, settings, base, actor: OnceCell::new(), warned: Cell::new(false), warn }
+    }
+
+    /// Whether it tries again at all.
+    pub fn is_patient(&self) -> bool {
+        !self.settings.patience.is_zero()
+    }
+
+    /// From now on.
+    pub fn patience(&self) -> Patience {
+        Patience { until: Instant::now() + self.settings.patience, back_off: BACK_OFF_FIRST }
+    }
+
+    /// Reads.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.persist(Repeat::Safe, || self.once(&Method::GET, path, &[]))
+    }
+
+    /// Changes.
+    pub fn send<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &impl Serialize,
+        repeat: Repeat,
+    ) -> Result<T, Failure> {
+        let body = to_json(body)?;
+        self.persist(repeat, || self.once(method, path, &body))
+    }
+
+    /// Changes, in one attempt; what to do about trouble is the caller's.
+    pub fn send_once<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        let body = to_json(body).map_err(Trouble::Final)?;
+        self.once(method, path, &body)
+    }
+
+    /// Says once that it waits.
+    pub fn waits(&self, failure: &Failure) {
+        if !self.warned.replace(true) {
+            let seconds = self.settings.patience.as_secs();
+            (self.warn)(&format!("{}; trying again for {seconds} s", failure.message));
+        }
+    }
+
+    fn persist<T>(
+        &self,
+        repeat: Repeat,
+        mut once: impl FnMut() -> Result<T, Trouble>,
+    ) -> Result<T, Failure> {
+        let mut patience = self.patience();
+        loop {
+            let failure = match once() {
+                Ok(answer) => return Ok(answer),
+                Err(Trouble::NotBegun(failure)) => failure,
+                Err(Trouble::Lost(failure)) if repeat == Repeat::Safe => failure,
+                Err(Trouble::Lost(failure)) => {
+                    return Err(failure.hint("it may have been done: look before you repeat it"));
+                }
+                Err(Trouble::Final(failure)) => return Err(failure),
+            };
+            if self.is_patient() {
+                self.waits(&failure);
+            }
+            if !patience.wait() {
+                return Err(failure);
+            }
+        }
+    }
+
+    fn once<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<T, Trouble> {
+        let request = self.request(method, path, body)?;
+        let response = self.agent.run(request).map_err(|error| self.broken(error))?;
+        let status = response.status().as_u16();
+        let text = self.text(response)?;
+        match serde_json::from_slice::<Envelope<T>>(&text) {
+            Ok(Envelope { success: true, data: Some(data), .. }) if status < 300 => Ok(data),
+            Err(error) if status < 300 && is_yes(&text) => Err(Trouble::Final(
+                Failure::fatal(format!(
+                    "the rig said yes, but its answer is not understood: {error}"
+                ))
+                .hint("is this command of the same version as the rig?"),
+            )),
+            _ => Err(self.refused(status, &text)),
+        }
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Request<Vec<u8>>, Trouble> {
+        let token = &self.settings.token;
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", token.secret())).map_err(|_| {
+                Trouble::Final(Failure::fatal(format!(
+                    "the token from {} fits no header",
+                    token.source
+                )))
+            })?;
+        bearer.set_sensitive(true);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("accept", "application/json")
+            .header("authorization", bearer);
+        if method != Method::GET {
+            request = request
+                .header("content-type", "application/json")
+                .header("x-beadrig-actor", self.actor());
+        }
+        request.body(body.to_vec()).map_err(|error| {
+            Trouble::Final(Failure::fatal(format!("the URL {} cannot be used: {error}", self.base)))
+        })
+    }
+
+    /// A name may be in any script; a header takes bytes, but no control characters.
+    fn actor(&self) -> HeaderValue {
+        let name = self.actor.get_or_init(|| settings::actor(self.settings.actor.as_deref()));
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        HeaderValue::from_bytes(name.trim().as_bytes())
+            .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    }
+
+    fn text(&self, response: Response<Body>) -> Result<Vec<u8>, Trouble> {
+        let (_, mut body) = response.into_parts();
+        body.with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(|error| self.broken(error))
+    }
+
+    /// No whole answer came.
+    fn broken(&self, error: ureq::Error) -> Trouble {
+        use ureq::{Error, Timeout};
+        let url = &self.settings.url;
+        let away = |what: &str| {
+            Failure::fatal(format!("cannot reach the rig at {url}: {what}"))
+                .hint("is it running? start it with `cargo xtask up`; another place is given with --url or BEADRIG_URL")
+        };
+        match error {
+            Error::HostNotFound => Trouble::NotBegun(away("there is no such host")),
+            Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                Trouble::NotBegun(away("it does not answer"))
+            }
+            Error::Io(error) => match error.kind() {
+                ErrorKind::ConnectionRefused => Trouble::NotBegun(away("connection refused")),
+                ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::AddrNotAvailable => Trouble::NotBegun(away(&error.to_string())),
+                // What is wrong with a certificate comes as an io error, before anything was sent.
+                ErrorKind::InvalidData => Trouble::Final(Failure::fatal(format!(
+                    "cannot talk to the rig at {url}: {error}"
+                ))),
+                _ => Trouble::Lost(Failure::fatal(format!(
+                    "lost the connection to the rig at {url}: {error}"
+                ))),
+            },
+            Error::Timeout(_) => {
+                let seconds = self.settings.deadline.as_secs_f32();
+                Trouble::Lost(Failure::fatal(format!(
+                    "the rig at {url} did not answer within {seconds} s"
+                )))
+            }
+            Error::Protocol(error) => Trouble::Lost(Failure::fatal(format!(
+                "lost the connection to the rig at {url}: {error}"
+            ))),
+            error => {
+                Trouble::Final(Failure::fatal(format!("cannot talk to the rig at {url}: {error}")))
+            }
+        }
+    }
+
+    /// An answer came, and it is not what was asked for.
+    fn refused(&self, status: u16, text: &[u8]) -> Trouble {
+        let url = &self.settings.url;
+        let envelope = serde_json::from_slice::<Envelope<serde_json::Value>>(text).ok();
+        let code = envelope.as_ref().and_then(|envelope| envelope.code.clone()).unwrap_or_default();
+        let said = envelope.as_ref().and_then(|envelope| envelope.error.clone());
+        let sentence = said
+            .clone()
+            .unwrap_or_else(|| format!("{url} answered {status}, and not as a rig does"));
+        let failure = match status {
+            401 => {
+                let source = &self.settings.token.source;
+                Failure::fatal(format!(
+                    "the rig at {url} does not accept the token from {source}: {sentence}"
+                ))
+            }
+            404 if said.is_some() && !code.contains("rig") => {
+                Failure { kind: crate::failure::Kind::NotFound, message: sentence, hint: None }
+            }
+            _ if said.is_none() || status >= 500 => Failure::fatal(sentence),
+            _ => Failure::refused(sentence),
+        };
+        match status {
+            503 => Trouble::NotBegun(failure),
+            502 | 504 => Trouble::Lost(failure),
+            _ if said.is_none() => {
+                Trouble::Final(failure.hint("is the URL the one of a Beadrig service?"))
+            }
+            _ => Trouble::Final(failure),
+        }
+    }
+}
+
+fn is_yes(text: &[u8]) -> bool {
+    serde_json::from_slice::<Envelope<serde::de::IgnoredAny>>(text)
+        .is_ok_and(|envelope| envelope.success)
+}
+
+fn to_json(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body)
+        .map_err(|error| Failure::fatal(format!("cannot write the request: {error}")))
+}
+
+/// A proxy cannot know what this machine calls 127.0.0.1.
+fn is_local(url: &str) -> bool {
+    let host = url.split("//").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+    host.starts_with("127.")
+        || host.starts_with("[::1]")
+        || host.split(':').next() == Some("localhost")
+}
+
+/// For one part of a path or query.
+pub fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => write!(out, "%{byte:02X}").expect("a string takes everything"),
+        }
+        out
+    })
+}

@@ -1,0 +1,139 @@
+//! `update` and `assign`.
+
+use super::{Screen, each, fields};
+use crate::api;
+use crate::args::{Assign, Update};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::issue::Shape;
+use crate::text;
+use beadrig::wire::rig::{BeadView, UpdateBead};
+use serde_json::{Map, Value};
+
+pub(super) fn assign(
+    args: &Assign,
+    screen: &mut Screen<'_>,
+    client: &Client,
+) -> Result<(), Failure> {
+    let name = Some(args.name.trim()).filter(|name| !name.is_empty());
+    let change = UpdateBead { assignee: Some(name.map(str::to_owned)), ..UpdateBead::default() };
+    let bead = api::update(client, &args.id, &change)?;
+    if screen.json {
+        return screen.object(&with_notes(client, bead));
+    }
+    match name {
+        Some(name) => {
+            screen.line(&format!("✓ Assigned {} to {}", text::line(name), text::about(&bead)))?;
+        }
+        None => screen.line(&format!("✓ Unassigned {}", bead.id))?,
+    }
+    screen.trouble(&bead)
+}
+
+pub(super) fn update(
+    args: &Update,
+    screen: &mut Screen<'_>,
+    connect: impl FnOnce() -> Result<Client, Failure>,
+) -> Result<(), Failure> {
+    if args.notes.is_some() {
+        return Err(Failure::fatal("a rig's notes are appended, never replaced")
+            .hint("use --append-notes TEXT"));
+    }
+    let change = change(args)?;
+    let note = args.append_notes.as_deref().filter(|note| !note.trim().is_empty());
+    let moves_labels = !(args.add_label.is_empty() && args.remove_label.is_empty());
+    if change == UpdateBead::default() && note.is_none() && !moves_labels {
+        return screen.line("No updates specified");
+    }
+    let client = connect()?;
+    each(&args.ids, "updating", Shape::Plain, screen, |id, screen| {
+        let mut bead = None;
+        // The note first: an agent that gives its bead away with the change may not write on it any more.
+        if let Some(note) = note {
+            bead = Some(api::add_note(&client, id, note)?);
+        }
+        let mut change = change.clone();
+        if moves_labels {
+            change.labels = Some(labels(args, &client, id, bead.as_ref(), change.labels.take())?);
+        }
+        let bead = match bead {
+            Some(bead) if change == UpdateBead::default() => bead,
+            _ => api::update(&client, id, &change)?,
+        };
+        if screen.json {
+            return Ok(with_notes(&client, bead));
+        }
+        screen.line(&format!("✓ Updated issue: {}", text::about(&bead)))?;
+        screen.trouble(&bead)?;
+        Ok(bead)
+    })
+}
+
+/// A change is answered without notes, bd's JSON has them. Where they cannot be had (an agent that closed its bead
+/// is done), the bead is printed without: the change is made.
+pub(super) fn with_notes(client: &Client, bead: BeadView) -> BeadView {
+    if bead.notes.is_some() {
+        return bead;
+    }
+    api::bead(client, &bead.id).unwrap_or(bead)
+}
+
+/// The API sets all labels at once, so a change of one starts from what is there.
+fn labels(
+    args: &Update,
+    client: &Client,
+    id: &str,
+    seen: Option<&BeadView>,
+    set: Option<Vec<String>>,
+) -> Result<Vec<String>, Failure> {
+    let mut labels = match (set, seen) {
+        (Some(labels), _) => labels,
+        (None, Some(bead)) => bead.labels.clone(),
+        (None, None) => api::bead(client, id)?.labels,
+    };
+    let remove = fields::labels(&args.remove_label);
+    labels.extend(fields::labels(&args.add_label));
+    labels.retain(|label| !remove.contains(label));
+    labels.sort();
+    labels.dedup();
+    Ok(labels)
+}
+
+fn change(args: &Update) -> Result<UpdateBead, Failure> {
+    let fields = &args.fields;
+    let title = args.title.as_deref().map(str::trim);
+    if title == Some("") {
+        return Err(Failure::fatal("title cannot be empty"));
+    }
+    Ok(UpdateBead {
+        title: title.map(str::to_owned),
+        kind: fields.kind.as_deref().map(fields::kind),
+        status: args.status.clone(),
+        reason: None,
+        body: fields::emptied(fields.description()?.as_ref()),
+        design: fields::emptied(fields.design.as_ref()),
+        acceptance_criteria: fields::emptied(fields.acceptance.as_ref()),
+        priority: fields.priority.as_deref().map(fields::priority).transpose()?.map(Into::into),
+        assignee: fields::emptied(fields.assignee.as_ref()),
+        parent: fields::emptied(fields.parent.as_ref()),
+        labels: args.set_labels.as_deref().map(fields::labels),
+        metadata: metadata(args)?,
+        external_ref: fields::emptied(fields.external_ref.as_ref()),
+        due_at: fields::time("--due", fields.due.as_ref())?,
+        defer_until: fields::time("--defer", fields.defer.as_ref())?,
+    })
+}
+
+/// The rig merges: a key that is null goes.
+fn metadata(args: &Update) -> Result<Option<Map<String, Value>>, Failure> {
+    if let Some(text) = &args.fields.metadata {
+        return fields::metadata(text).map(Some);
+    }
+    let mut edits = Map::new();
+    for edit in &args.set_metadata {
+        let (key, value) = fields::metadata_edit(edit)?;
+        edits.insert(key, value);
+    }
+    edits.extend(args.unset_metadata.iter().map(|key| (key.trim().to_owned(), Value::Null)));
+    Ok((!edits.is_empty()).then_some(edits))
+}

@@ -1,0 +1,188 @@
+//! What is tried again, what is not, and that a note is never there twice.
+
+mod support;
+
+use expect_test::expect;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::Stdio;
+use support::{Asked, Reply, Rig, bead, command, noted, nowhere, ok, output, refused};
+
+/// Long enough for any machine; every test here ends by an event, not by time.
+const PATIENCE_S: &str = "60";
+
+fn patient(rig: &Rig, args: &[&str]) -> String {
+    let mut command = command(&rig.url, args);
+    command.env("BEADRIG_RETRY_S", PATIENCE_S);
+    let printed = output(command).replace(&rig.url, "http://rig");
+    format!("{}---\n{printed}", rig.asked())
+}
+
+/// The first answers, then the last one for ever.
+fn script(first: Vec<Reply>, last: impl Fn() -> Reply + Send + 'static) -> Rig {
+    let mut first = first.into_iter();
+    Rig::new(move |_| first.next().unwrap_or_else(&last))
+}
+
+fn busy() -> Reply {
+    refused(503, "unavailable", "the rig starts")
+}
+
+#[test]
+fn a_rig_that_comes_up_later_is_waited_for() {
+    let address = nowhere();
+    let mut close = command(&format!("http://{address}"), &["close", "rig-1"]);
+    close.env("BEADRIG_RETRY_S", PATIENCE_S).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut close = close.spawn().unwrap();
+    // It says that it waits; then the rig comes.
+    let mut stderr = BufReader::new(close.stderr.take().unwrap());
+    let mut warning = String::new();
+    stderr.read_line(&mut warning).unwrap();
+    let rig = Rig::on(TcpListener::bind(&address).unwrap(), |_| ok(bead("rig-1")));
+    let mut printed = String::new();
+    close.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert!(close.wait().unwrap().success());
+    let text = format!("{warning}{printed}{}", rig.asked()).replace(&address, "rig");
+    expect![[r#"
+        Warning: cannot reach the rig at http://rig: connection refused; trying again for 60 s
+        ✓ Closed rig-1 — Fix the parser: Closed
+        POST /beads/rig-1/close {"reason":"Closed"}
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn a_busy_rig_is_asked_again_whatever_is_asked() {
+    let rig = script(vec![busy(), busy()], || ok(bead("rig-1")));
+    expect![[r#"
+        POST /beads {"title":"T","type":"task"}
+        POST /beads {"title":"T","type":"task"}
+        POST /beads {"title":"T","type":"task"}
+        ---
+        rig-1
+        --- stderr
+        Warning: the rig starts; trying again for 60 s
+        exit 0
+    "#]]
+    .assert_eq(&patient(&rig, &["create", "T", "--silent"]));
+}
+
+#[test]
+fn what_sets_something_is_repeated_after_a_lost_connection() {
+    let gateway = Reply::Answer(502, "bad gateway".into());
+    let rig = script(vec![Reply::Cut, gateway], || ok(bead("rig-1")));
+    expect![[r#"
+        PATCH /beads/rig-1 {"status":"open"}
+        PATCH /beads/rig-1 {"status":"open"}
+        PATCH /beads/rig-1 {"status":"open"}
+        ---
+        ✓ Updated issue: rig-1 — Fix the parser
+        --- stderr
+        Warning: lost the connection to the rig at http://rig: Peer disconnected; trying again for 60 s
+        exit 0
+    "#]].assert_eq(&patient(&rig, &["update", "rig-1", "-s", "open"]));
+}
+
+#[test]
+fn a_lost_bead_is_not_made_again() {
+    let rig = script(vec![Reply::Cut], || ok(bead("rig-1")));
+    expect![[r#"
+        POST /beads {"title":"T","type":"task"}
+        ---
+        --- stderr
+        Error: lost the connection to the rig at http://rig: Peer disconnected
+        Hint: it may have been done: look before you repeat it
+        exit 1
+    "#]]
+    .assert_eq(&patient(&rig, &["create", "T", "--silent"]));
+}
+
+#[test]
+fn a_refusal_is_final() {
+    let rig = script(vec![], || refused(409, "stale_attempt", "attempt 1 is over"));
+    expect![[r#"
+        POST /beads/rig-1/close {"reason":"Closed"}
+        ---
+        --- stderr
+        Error closing rig-1: attempt 1 is over
+        exit 1
+    "#]]
+    .assert_eq(&patient(&rig, &["close", "rig-1"]));
+}
+
+#[test]
+fn a_person_is_told_at_once() {
+    let rig = script(vec![], || Reply::Cut);
+    let printed =
+        output(command(&rig.url, &["note", "rig-1", "hello"])).replace(&rig.url, "http://rig");
+    assert!(printed.contains("look with `beadrig show rig-1`"), "{printed}");
+    assert_eq!(rig.requests().len(), 1);
+}
+
+#[test]
+fn a_lost_note_that_arrived_is_not_sent_again() {
+    // An older note with the same text is no sign.
+    let mut sent = false;
+    let rig = Rig::new(move |asked: &Asked| match asked.line.starts_with("POST") {
+        true => {
+            sent = true;
+            Reply::Cut
+        }
+        false if sent => ok({
+            let mut bead = noted(&["hello", "hello"]);
+            bead.notes.as_mut().unwrap()[1].at = "2026-11-20T03:44:00.000Z".into();
+            bead
+        }),
+        false => ok(noted(&["hello"])),
+    });
+    expect![[r#"
+        GET /beads/rig-1
+        POST /beads/rig-1/notes {"text":"hello"}
+        GET /beads/rig-1
+        ---
+        ✓ Note added to rig-1 — Fix the parser
+        --- stderr
+        Warning: lost the connection to the rig at http://rig: Peer disconnected; trying again for 60 s
+        exit 0
+    "#]].assert_eq(&patient(&rig, &["note", "rig-1", "hello"]));
+}
+
+#[test]
+fn a_lost_note_that_did_not_arrive_is_sent_again() {
+    let mut posts = 0;
+    let rig = Rig::new(move |asked: &Asked| {
+        posts += u32::from(asked.line.starts_with("POST"));
+        match (asked.line.starts_with("POST"), posts) {
+            (true, 1) => Reply::Cut,
+            (true, _) => ok(noted(&["hello", "hello"])),
+            (false, _) => ok(noted(&["hello"])),
+        }
+    });
+    expect![[r#"
+        GET /beads/rig-1
+        POST /beads/rig-1/notes {"text":"hello"}
+        GET /beads/rig-1
+        POST /beads/rig-1/notes {"text":"hello"}
+        ---
+        ✓ Note added to rig-1 — Fix the parser
+        --- stderr
+        Warning: lost the connection to the rig at http://rig: Peer disconnected; trying again for 60 s
+        exit 0
+    "#]].assert_eq(&patient(&rig, &["note", "rig-1", "hello"]));
+}
+
+#[test]
+fn changes_carry_a_name_and_reads_need_none() {
+    let rig = script(vec![], || ok(bead("rig-1")));
+    let mut close = command(&rig.url, &["close", "rig-1"]);
+    close.env("BEADRIG_ACTOR", "Zoë");
+    output(close);
+    output(command(&rig.url, &["show", "rig-1", "--actor", "bob"]));
+    output(command(&rig.url, &["close", "rig-1", "--actor", "bob"]));
+    let names: Vec<_> = rig
+        .requests()
+        .iter()
+        .map(|asked| asked.header("x-beadrig-actor").map(str::to_owned))
+        .collect();
+    expect![[r#"[Some("Zoë"), None, Some("bob")]"#]].assert_eq(&format!("{names:?}"));
+}
