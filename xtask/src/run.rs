@@ -27,20 +27,30 @@ impl Progress {
         let mut progress = Self {
             what: what.into(),
             since: Instant::now(),
-            shown_s: None,
+            shown_s: Some(0),
             live: std::io::stderr().is_terminal(),
         };
-        progress.tick();
+        if progress.live {
+            progress.shown_s = None;
+            progress.tick();
+        }
         progress
     }
 
-    /// Shows the time that has passed, at most once a second.
+    /// Shows the time that has passed: once a second to a person, once a minute in a log.
     pub fn tick(&mut self) {
         let seconds = self.since.elapsed().as_secs();
-        if self.live && self.shown_s != Some(seconds) {
-            self.shown_s = Some(seconds);
+        let step = if self.live { 1 } else { 60 };
+        let seconds = seconds - seconds % step;
+        if self.shown_s == Some(seconds) {
+            return;
+        }
+        self.shown_s = Some(seconds);
+        if self.live {
             eprint!("\r{} … {seconds} s\x1b[K", self.what);
             std::io::stderr().flush().ok();
+        } else {
+            eprintln!("{} … {seconds} s", self.what);
         }
     }
 

@@ -98,7 +98,7 @@ impl Tools {
             .current_dir(repo::root())
             .env("PATH", run::path_with(&[node]))
             .env("CI", "1")
-            .env("NO_COLOR", "1")
+            .env("FORCE_COLOR", "0")
             .env("WRANGLER_SEND_METRICS", "false")
             .env("WRANGLER_HIDE_BANNER", "true")
             .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
