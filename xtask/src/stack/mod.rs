@@ -23,9 +23,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use beadrig::token::container_token;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::error::{Doing as _, Result};
+use crate::error::{Doing as _, Error, Result};
 use crate::tools::Tools;
+use crate::worker::{self, Variant};
 use crate::{repo, run};
 
 pub use http::{Answer, get};
@@ -63,22 +66,34 @@ pub struct Options {
     pub container_env: BTreeMap<String, String>,
     /// Gets every line that a part writes, besides its log file.
     pub sink: Option<Sink>,
+    /// At the end, kills every process whose working directory is below [`Options::data`]: agents that a
+    /// killed container service left behind. Where there is a `/proc`; for directories of tests alone.
+    pub sweep: bool,
 }
 
 impl Options {
-    /// A stack on free ports with new secrets and the test worker, as `cargo xtask build` left it.
+    /// A stack on free ports with new secrets and the test worker, as `cargo xtask build --test` left it.
     pub fn for_test(data: &Path) -> Result<Self> {
+        let programs = repo::programs(!cfg!(debug_assertions));
+        if !worker::is_built(Variant::Test) || !programs.join("beadrig-container").is_file() {
+            let text = "the parts are not built; `cargo xtask test system` builds and tests them";
+            return Err(Error::new(text));
+        }
+        if !worker::is_fresh(Variant::Test)? {
+            eprintln!("note: the worker is older than its sources; cargo xtask build --test");
+        }
         Ok(Self {
             data: data.to_owned(),
             port: Port::free()?,
             container_port: Port::free()?,
             secrets: Secrets::new()?,
             worker: repo::test_worker(),
-            programs: repo::programs(!cfg!(debug_assertions)),
+            programs,
             workerd: Tools::find()?.workerd,
             settings: BTreeMap::new(),
             container_env: BTreeMap::new(),
             sink: None,
+            sweep: true,
         })
     }
 
@@ -165,6 +180,31 @@ impl Stack {
     pub fn stop(&self, grace: Duration) {
         self.container.stop(grace);
         self.worker.stop(grace);
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.stop(DROP_GRACE);
+        if self.options.sweep {
+            sweep(self.data());
+        }
+    }
+}
+
+/// Who drops a stack does not wait for work to be saved.
+const DROP_GRACE: Duration = Duration::from_secs(10);
+
+fn sweep(dir: &Path) {
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    for process in processes.flatten() {
+        let works_here =
+            fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+        if works_here
+            && let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok())
+        {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+        }
     }
 }
 

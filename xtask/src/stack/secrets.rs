@@ -33,7 +33,8 @@ impl Secrets {
         let path = data.join("secrets.json");
         if !path.exists() {
             let new = Self::new()?;
-            write_private(&path, &json!({ "token": new.token, "jwtSecret": new.jwt_secret }))?;
+            let value = json!({ "token": new.token, "jwtSecret": new.jwt_secret });
+            write_private(&path, &format!("{value:#}\n"))?;
             return Ok(new);
         }
         let text = fs::read_to_string(&path).doing_to("read", &path)?;
@@ -48,14 +49,14 @@ impl Secrets {
     }
 }
 
-/// Writes JSON that only its owner can read, in one move.
-pub(crate) fn write_private(path: &Path, value: &Value) -> Result<()> {
+/// Writes a file that only its owner can read, in one move.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     let new = path.with_extension("new");
     fs::remove_file(&new).ok();
     let mut options = OpenOptions::new();
     let mut file =
         options.write(true).create_new(true).mode(0o600).open(&new).doing_to("create", &new)?;
-    file.write_all(format!("{value:#}\n").as_bytes()).doing_to("write", &new)?;
+    file.write_all(text.as_bytes()).doing_to("write", &new)?;
     file.sync_all().doing_to("write", &new)?;
     fs::rename(&new, path).doing_to("rename", &new)
 }

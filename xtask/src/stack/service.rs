@@ -29,6 +29,8 @@ const POLL: Duration = Duration::from_millis(20);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How much of a log an error shows.
 const LOG_LINES: usize = 30;
+/// A log that is longer at a start is put aside.
+const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A longer line is cut in the log.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -102,6 +104,10 @@ impl Service {
             return Ok(());
         }
         let name = self.source.name();
+        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+            std::fs::rename(&self.log, self.log.with_extension("log.old"))
+                .doing_to("rename", &self.log)?;
+        }
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = Arc::new(Mutex::new(log.doing_to("open", &self.log)?));
         let mut command = (self.command)();
@@ -174,6 +180,8 @@ impl Service {
     /// TERM, and does not wait.
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);
+        // A frozen one hears nothing.
+        self.signal(Signal::SIGCONT);
     }
 
     /// TERM; after the grace, KILL.
@@ -267,9 +275,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.stop(DROP_GRACE);
+        // A stack stops its parts in order before they are dropped.
+        self.kill();
     }
 }
-
-/// A dropped stack ends soon; who wants an orderly end calls [`Service::stop`].
-const DROP_GRACE: Duration = Duration::from_secs(2);

@@ -73,9 +73,11 @@ pub fn run(options: Options) -> Result<()> {
         settings: options.settings,
         container_env: BTreeMap::new(),
         sink: Some(Arc::new(move |line| shown.line(&line))),
+        sweep: false,
     })?;
     let config = json!({ "url": stack.url(), "rig": "main", "token": secrets.token });
-    stack::write_private(&stack.data().join("config.json"), &config)?;
+    stack::write_private(&stack.data().join("config.json"), &format!("{config:#}\n"))?;
+    stack::write_private(&stack.data().join("token"), &format!("{}\n", secrets.token))?;
     welcome(&stack);
     watch::until_stopped(&stack, &stop)
 }
@@ -173,6 +175,10 @@ In another terminal, in this directory:
   beadrig create \"Say hello\" --acceptance \"hello.txt says hello\"
   beadrig assign <id> agent
   beadrig show <id>
+
+From any other directory, first:
+
+  export BEADRIG_URL={url} BEADRIG_TOKEN=\"$(cat {data}/token)\"
 
 Ctrl-C stops it; the data stays. What happens:
 ",

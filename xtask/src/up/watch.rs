@@ -113,11 +113,12 @@ fn stop_both(stack: &Stack, stop: &StopFlag) {
 
 /// Waits for a process that is not our child; KILL when it takes too long.
 pub(super) fn wait_gone(pid: Pid) {
-    let deadline = Instant::now() + WORKER_GRACE;
-    while kill(pid, None).is_ok() {
-        if Instant::now() >= deadline {
-            kill(pid, Signal::SIGKILL).ok();
+    for signal in [None, Some(Signal::SIGKILL)] {
+        kill(pid, signal).ok();
+        let deadline = Instant::now() + WORKER_GRACE;
+        // Bounded: one that nobody reaps is there for ever, but holds nothing.
+        while kill(pid, None).is_ok() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
         }
-        std::thread::sleep(POLL);
     }
 }
