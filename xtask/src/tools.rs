@@ -189,8 +189,9 @@ fn npm_is_fresh(modules: &Path) -> bool {
     let Some(packages) = wanted["packages"].as_object() else { return false };
     packages.iter().filter(|(path, _)| !path.is_empty()).all(|(path, package)| {
         let there = &installed["packages"][path];
-        let optional = package["optional"] == true && there.is_null();
-        optional || there["integrity"] == package["integrity"]
+        // Those of other platforms are not installed.
+        let other = package["optional"] == true && there.is_null();
+        other || there["version"] == package["version"]
     })
 }
 
