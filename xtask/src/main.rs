@@ -1,3 +1,136 @@
-//! Not built yet.
+//! `cargo xtask up | test | build | bench`
 
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a terminal")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::prelude::{Long, Short, Value};
+use xtask::error::{Doing as _, Error, Result};
+use xtask::worker::{self, Variant};
+use xtask::{bench, checks, stack, up};
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  up     builds everything and runs it on this machine until Ctrl-C
+           --port N             the worker's port [8787]
+           --container-port N   the container service's port [8788]
+           --data DIR           what it keeps [.beadrig]
+           --agent COMMAND      what agents run [example-agent]
+           --set NAME=VALUE     a setting, as in wrangler.toml; may be repeated
+  test   checks and tests everything; with words, only the steps whose name has one of them
+           --list               says which steps there are
+  build  builds the worker into build/
+           --test               the variant for tests, into target/worker-test/
+  bench  measures the worker on workerd
+";
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<ExitCode> {
+    let mut args = lexopt::Parser::from_env();
+    let command = match next(&mut args)? {
+        Some(Value(command)) => command.to_string_lossy().into_owned(),
+        None | Some(Long("help") | Short('h')) => "help".to_owned(),
+        Some(other) => return Err(unexpected(other)),
+    };
+    match command.as_str() {
+        "up" => up::run(up_options(&mut args)?)?,
+        "test" => return test(&mut args),
+        "build" => build(&mut args)?,
+        "bench" => {
+            none(&mut args)?;
+            bench::run()?;
+        }
+        "help" => print!("{HELP}"),
+        other => {
+            return Err(Error::new(format!("there is no command \"{other}\"\n\n{HELP}")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up_options(args: &mut lexopt::Parser) -> Result<up::Options> {
+    let mut options = up::Options::default();
+    while let Some(arg) = next(args)? {
+        match arg {
+            Long("port") => options.port = number(args, "--port")?,
+            Long("container-port") => options.container_port = number(args, "--container-port")?,
+            Long("data") => options.data = PathBuf::from(value(args)?),
+            Long("agent") => {
+                options.settings.insert("AGENT_COMMAND".to_owned(), value(args)?);
+            }
+            Long("set") => {
+                let text = value(args)?;
+                let (name, value) = text
+                    .split_once('=')
+                    .ok_or_else(|| Error::new(format!("--set takes NAME=VALUE, not \"{text}\"")))?;
+                stack::check_setting(name)?;
+                options.settings.insert(name.to_owned(), value.to_owned());
+            }
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(options)
+}
+
+fn test(args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut words = Vec::new();
+    while let Some(arg) = next(args)? {
+        match arg {
+            Long("list") => {
+                checks::list();
+                return Ok(ExitCode::SUCCESS);
+            }
+            Value(word) => words.push(word.to_string_lossy().into_owned()),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(if checks::run(&words)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn build(args: &mut lexopt::Parser) -> Result<()> {
+    let mut variant = Variant::Product;
+    while let Some(arg) = next(args)? {
+        match arg {
+            Long("test") => variant = Variant::Test,
+            other => return Err(unexpected(other)),
+        }
+    }
+    worker::build(variant)?;
+    Ok(())
+}
+
+fn none(args: &mut lexopt::Parser) -> Result<()> {
+    match next(args)? {
+        None => Ok(()),
+        Some(other) => Err(unexpected(other)),
+    }
+}
+
+fn next(args: &mut lexopt::Parser) -> Result<Option<lexopt::Arg<'_>>> {
+    args.next().doing("read the arguments")
+}
+
+fn value(args: &mut lexopt::Parser) -> Result<String> {
+    args.value().and_then(lexopt::ValueExt::string).map_err(|error| Error::new(error.to_string()))
+}
+
+fn number(args: &mut lexopt::Parser, name: &str) -> Result<u16> {
+    let text = value(args)?;
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Error::new(format!("{name} takes a port from 1 to 65535, not \"{text}\"")))
+}
+
+fn unexpected(arg: lexopt::Arg<'_>) -> Error {
+    Error::new(format!("{}; see cargo xtask help", arg.unexpected()))
+}
