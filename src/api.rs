@@ -103,10 +103,11 @@ fn answer<S: Sql>(
     let (command, status) = command(request, &segments)?;
     let Outcome { reply, effects } = engine.apply(moment, command)?;
     let body = match (reply, segments.as_slice()) {
-        (Reply::Bead(bead), [.., "notes"]) => {
-            to_json(&Envelope::ok(engine.bead_with_notes(&bead.id, moment.now)?))
+        (Reply::Bead(bead), ["beads"]) => {
+            let view = engine.bead_view(*bead, moment.now)?;
+            to_json(&Envelope::ok(wire::BeadView { notes: Some(Vec::new()), ..view }))
         }
-        (Reply::Bead(bead), _) => to_json(&Envelope::ok(engine.bead_view(*bead, moment.now)?)),
+        (Reply::Bead(bead), _) => to_json(&Envelope::ok(engine.with_notes(*bead, moment.now)?)),
         (Reply::Agent(member), _) => {
             to_json(&Envelope::ok(engine.agent_view(*member, moment.now)?))
         }

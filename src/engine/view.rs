@@ -14,7 +14,11 @@ use crate::wire::rig::{AgentView, AttemptView, BeadView, Failure, NoteView, RigS
 impl<S: Sql> Engine<S> {
     /// One bead with its notes, or why there is none.
     pub fn bead_with_notes(&self, id: &str, now: Millis) -> Result<BeadView, Error> {
-        let bead = self.find_bead(id)?;
+        self.with_notes(self.find_bead(id)?, now)
+    }
+
+    /// A bead as it is shown alone.
+    pub fn with_notes(&self, bead: Bead, now: Millis) -> Result<BeadView, Error> {
         let notes = self.store.notes(&bead.id)?;
         let mut view = self.bead_view(bead, now)?;
         view.notes = Some(

@@ -19,7 +19,7 @@ pub(super) fn assign(
     let change = UpdateBead { assignee: Some(name.map(str::to_owned)), ..UpdateBead::default() };
     let bead = api::update(client, &args.id, &change)?;
     if screen.json {
-        return screen.object(&with_notes(client, bead));
+        return screen.object(&bead);
     }
     match name {
         Some(name) => {
@@ -41,8 +41,7 @@ pub(super) fn update(
     }
     let change = change(args)?;
     let note = args.append_notes.as_deref().filter(|note| !note.trim().is_empty());
-    let moves_labels = !(args.add_label.is_empty() && args.remove_label.is_empty());
-    if change == UpdateBead::default() && note.is_none() && !moves_labels {
+    if change == UpdateBead::default() && note.is_none() {
         return screen.line("No updates specified");
     }
     let client = connect()?;
@@ -52,51 +51,17 @@ pub(super) fn update(
         if let Some(note) = note {
             bead = Some(api::add_note(&client, id, note)?);
         }
-        let mut change = change.clone();
-        if moves_labels {
-            change.labels = Some(labels(args, &client, id, bead.as_ref(), change.labels.take())?);
-        }
         let bead = match bead {
             Some(bead) if change == UpdateBead::default() => bead,
             _ => api::update(&client, id, &change)?,
         };
         if screen.json {
-            return Ok(with_notes(&client, bead));
+            return Ok(bead);
         }
         screen.line(&format!("✓ Updated issue: {}", text::about(&bead)))?;
         screen.trouble(&bead)?;
         Ok(bead)
     })
-}
-
-/// A change is answered without notes, bd's JSON has them. Where they cannot be had (an agent that closed its bead
-/// is done), the bead is printed without: the change is made.
-pub(super) fn with_notes(client: &Client, bead: BeadView) -> BeadView {
-    if bead.notes.is_some() {
-        return bead;
-    }
-    api::bead(client, &bead.id).unwrap_or(bead)
-}
-
-/// The API sets all labels at once, so a change of one starts from what is there.
-fn labels(
-    args: &Update,
-    client: &Client,
-    id: &str,
-    seen: Option<&BeadView>,
-    set: Option<Vec<String>>,
-) -> Result<Vec<String>, Failure> {
-    let mut labels = match (set, seen) {
-        (Some(labels), _) => labels,
-        (None, Some(bead)) => bead.labels.clone(),
-        (None, None) => api::bead(client, id)?.labels,
-    };
-    let remove = fields::labels(&args.remove_label);
-    labels.extend(fields::labels(&args.add_label));
-    labels.retain(|label| !remove.contains(label));
-    labels.sort();
-    labels.dedup();
-    Ok(labels)
 }
 
 fn change(args: &Update) -> Result<UpdateBead, Failure> {
@@ -117,6 +82,8 @@ fn change(args: &Update) -> Result<UpdateBead, Failure> {
         assignee: fields::emptied(fields.assignee.as_ref()),
         parent: fields::emptied(fields.parent.as_ref()),
         labels: args.set_labels.as_deref().map(fields::labels),
+        add_labels: fields::labels(&args.add_label),
+        remove_labels: fields::labels(&args.remove_label),
         metadata: metadata(args)?,
         external_ref: fields::emptied(fields.external_ref.as_ref()),
         due_at: fields::time("--due", fields.due.as_ref())?,

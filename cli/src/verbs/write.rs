@@ -1,6 +1,5 @@
 //! `note`, `close` and `reopen`.
 
-use super::update::with_notes;
 use super::{Screen, each, fields};
 use crate::api;
 use crate::args::{Close, Note, Reopen, Why};
@@ -47,7 +46,7 @@ pub(super) fn close(
     each(&args.ids, "closing", Shape::Plain, screen, |id, screen| {
         let bead = api::close(&client, id, &why)?;
         if screen.json {
-            return Ok(with_notes(&client, bead));
+            return Ok(bead);
         }
         screen.line(&format!("✓ Closed {}: {}", text::about(&bead), text::line(&reason)))?;
         Ok(bead)
@@ -64,7 +63,7 @@ pub(super) fn reopen(
     each(&args.ids, "reopening", Shape::Plain, screen, |id, screen| {
         let bead = api::reopen(&client, id, &why)?;
         if screen.json {
-            return Ok(with_notes(&client, bead));
+            return Ok(bead);
         }
         let reason = why
             .reason
