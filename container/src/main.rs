@@ -43,8 +43,8 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(config));
-    // A directory that is still being emptied does not keep the service.
-    runtime.shutdown_background();
+    // Drops the tasks of processes, which kills these, but does not wait for a directory that is being emptied.
+    runtime.shutdown_timeout(Duration::from_millis(AT_ONCE_MS));
     code
 }
 

@@ -146,7 +146,7 @@ mod tests {
         let long = filled((0..400).map(|_| "x".repeat(8192)));
         let bytes: usize = long.page(0, usize::MAX).iter().map(|event| event.data.len()).sum();
         assert!(bytes <= RING_BYTES_MAX);
-        assert!(bytes > RING_BYTES_MAX - 2 * 8192);
+        assert!(bytes > RING_BYTES_MAX - 4 * 8192);
     }
 
     #[test]

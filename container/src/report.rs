@@ -46,18 +46,11 @@ impl Reporter {
 
     /// Takes a report; it does not wait.
     pub fn send(&self, rig: &str, agent: &str, report: ExitReport) {
-        let mut waiting = self.waiting();
-        if waiting.total >= REPORTS_WAITING_MAX {
-            waiting.make_room();
+        let letter = Letter { agent: agent.to_owned(), report };
+        let is_served = self.waiting().put(rig, letter);
+        if !is_served {
+            tokio::spawn(self.clone().serve(rig.to_owned()));
         }
-        waiting.total += 1;
-        let letter = Arc::new(Letter { agent: agent.to_owned(), report });
-        if let Some(queue) = waiting.by_rig.get_mut(rig) {
-            queue.push_back(letter);
-            return;
-        }
-        waiting.by_rig.insert(rig.to_owned(), VecDeque::from([letter]));
-        tokio::spawn(self.clone().serve(rig.to_owned()));
     }
 
     /// Waits until no report waits.
@@ -144,6 +137,21 @@ enum Delivery {
 }
 
 impl Waiting {
+    /// Adds a letter; says whether the rig has a task that will see to it.
+    fn put(&mut self, rig: &str, letter: Letter) -> bool {
+        if self.total >= REPORTS_WAITING_MAX {
+            self.make_room();
+        }
+        self.total += 1;
+        let letter = Arc::new(letter);
+        if let Some(queue) = self.by_rig.get_mut(rig) {
+            queue.push_back(letter);
+            return true;
+        }
+        self.by_rig.insert(rig.to_owned(), VecDeque::from([letter]));
+        false
+    }
+
     fn cross_out(&mut self, rig: &str, letter: &Arc<Letter>) -> bool {
         let Some(queue) = self.by_rig.get_mut(rig) else { return false };
         let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, letter)) else {
@@ -190,7 +198,36 @@ fn pause(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use beadrig::wire::container::Outcome;
+
     use super::*;
+
+    fn letter(attempt: i64) -> Letter {
+        let status = Outcome::Failed;
+        let report = ExitReport {
+            status,
+            reason: None,
+            attempt: Some(attempt),
+            exit_code: None,
+            signal: None,
+            boot_id: None,
+            output_tail: None,
+        };
+        Letter { agent: "a1".to_owned(), report }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_the_fullest_rig_pays() {
+        let mut waiting = Waiting::default();
+        assert!(!waiting.put("quiet", letter(-1)));
+        for attempt in 0..1500 {
+            assert_eq!(waiting.put("down", letter(attempt)), attempt > 0);
+        }
+        assert!(waiting.put("quiet", letter(-2)));
+        assert_eq!(waiting.total, REPORTS_WAITING_MAX);
+        assert_eq!((waiting.by_rig["quiet"].len(), waiting.by_rig["down"].len()), (2, 998));
+        assert_eq!(waiting.by_rig["down"][0].report.attempt, Some(502));
+    }
 
     #[test]
     fn the_pause_doubles_within_bounds() {

@@ -2,6 +2,7 @@
 //!
 //! It must never follow a redirect (the token would go along) and never wait without a bound.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use beadrig::wire::container::Secret;
@@ -31,22 +32,28 @@ pub enum RigError {
     TooLarge,
 }
 
+/// Why there is no HTTP client.
+pub type ClientError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes an HTTP client; TLS comes with Mozilla's roots and needs nothing of the system.
+pub fn client() -> Result<reqwest::Client, ClientError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_millis(RIG_REQUEST_MS_MAX));
+    Ok(client.build()?)
+}
+
 impl Rig {
-    /// Makes the client; TLS comes with Mozilla's roots and needs nothing of the system.
-    pub fn new(config: &Config) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let roots =
-            webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<rustls::RootCertStore>();
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_millis(RIG_REQUEST_MS_MAX))
-            .build()?;
-        Ok(Self { http, base: config.rig_url.clone(), token: config.token.clone() })
+    /// A client with the settings' address and token.
+    pub fn new(config: &Config) -> Result<Self, ClientError> {
+        Ok(Self { http: client()?, base: config.rig_url.clone(), token: config.token.clone() })
     }
 
     /// Posts JSON to `/api/rigs/<path>`.

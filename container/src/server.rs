@@ -49,6 +49,8 @@ impl FromRef<Shared> for Supervisor {
 
 /// The routes. Whoever has no token does not even learn which ones there are.
 pub fn router(shared: Shared) -> Router {
+    let health =
+        Router::new().route("/health", get(health)).method_not_allowed_fallback(wrong_method);
     Router::new()
         .route("/agents/start", post(start))
         .route("/agents", get(list))
@@ -59,7 +61,7 @@ pub fn router(shared: Shared) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(shared.clone(), guard))
-        .route("/health", get(health))
+        .merge(health)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }

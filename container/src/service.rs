@@ -25,7 +25,7 @@ use crate::launch::mark;
 use crate::limits::{FLUSH_MS_MAX, LOCK_WAIT_MS, LOOK_MS, SHUTDOWN_SLACK_MS};
 use crate::process::orphans::{self, OrphanError};
 use crate::report::Reporter;
-use crate::rig::Rig;
+use crate::rig::{ClientError, Rig};
 use crate::server::{self, Shared};
 use crate::supervisor::Supervisor;
 use crate::{heartbeat, policy::Denial};
@@ -72,7 +72,7 @@ pub enum StartError {
     },
     /// No HTTP client.
     #[error("the client for the rig API cannot be made: {0}")]
-    Client(Box<dyn std::error::Error + Send + Sync>),
+    Client(ClientError),
 }
 
 impl Service {

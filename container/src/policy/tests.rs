@@ -32,6 +32,7 @@ fn attempt(attempt: i64) -> StartAgent {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the rules take an option")]
 fn known(attempt: i64, phase: Phase) -> Option<Known<'static>> {
     Some(Known { rig_id: "r1", attempt, phase, older_is_ending: false })
 }
