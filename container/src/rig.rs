@@ -25,8 +25,8 @@ pub struct Rig {
 #[derive(Debug, Error)]
 pub enum RigError {
     /// The request did not get through in time.
-    #[error(transparent)]
-    Http(#[from] reqwest::Error),
+    #[error("{0}")]
+    Http(String),
     /// The answer is larger than any answer to us.
     #[error("the answer has more than {RIG_ANSWER_BYTES_MAX} bytes")]
     TooLarge,
@@ -69,9 +69,9 @@ impl Rig {
             .bearer_auth(self.token.expose())
             .header("content-type", "application/json")
             .body(body);
-        let mut answer = request.send().await.map_err(reqwest::Error::without_url)?;
+        let mut answer = request.send().await.map_err(whole)?;
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
+        while let Some(chunk) = answer.chunk().await.map_err(whole)? {
             if bytes.len() + chunk.len() > RIG_ANSWER_BYTES_MAX {
                 return Err(RigError::TooLarge);
             }
@@ -79,4 +79,16 @@ impl Rig {
         }
         Ok((answer.status(), bytes))
     }
+}
+
+/// An error with what is behind it; on its own it says only that a request failed.
+fn whole(error: reqwest::Error) -> RigError {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut behind = std::error::Error::source(&error);
+    while let Some(cause) = behind {
+        text = format!("{text}: {cause}");
+        behind = cause.source();
+    }
+    RigError::Http(text)
 }
