@@ -1,0 +1,187 @@
+//! The settings, from the environment. A bad one is refused at start, with its name and what it takes.
+//!
+//! It must never show the token.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use beadrig::token::SECRET_BYTES_MIN;
+use beadrig::wire::container::Secret;
+use thiserror::Error;
+
+use crate::limits::{
+    DATA_DIR_DEFAULT, GRACE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT, LISTEN_DEFAULT,
+    MAX_CONCURRENCY_DEFAULT, MAX_CONCURRENCY_MAX, SETTING_MS_MAX,
+};
+
+/// Settings whose names do not begin with `BEADRIG_`; none of them is handed on to agents.
+pub const BARE_SETTINGS: [&str; 3] = ["HEARTBEAT_MS", "GRACE_MS", "MAX_CONCURRENCY"];
+
+/// What `--help` says.
+pub const HELP: &str = "\
+beadrig-container: runs the processes of a town's agents.
+
+It takes no arguments; it reads its settings from the environment:
+
+  BEADRIG_CONTAINER_TOKEN   the token that rigs show and that it shows to rigs (required)
+  BEADRIG_URL               where the rig API is, http:// or https:// (required)
+  BEADRIG_CONTAINER_LISTEN  address and port to listen on (0.0.0.0:8080)
+  BEADRIG_DATA_DIR          where runs have their working directories (/var/lib/beadrig)
+  BEADRIG_AGENTS_DIR        put first on the agents' PATH (the directory of this program)
+  HEARTBEAT_MS              between two heartbeats, in milliseconds (30000)
+  GRACE_MS                  between TERM and KILL, in milliseconds (10000)
+  MAX_CONCURRENCY           how many agents may run at once (10)
+  RUST_LOG                  what is logged to standard error (info)
+
+SIGTERM or SIGINT ends all agents, reports that to their rigs, and ends the service; a second one ends it at once.
+";
+
+/// The settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What rigs show, and what rigs are shown.
+    pub token: Secret,
+    /// Where the rig API is, without a slash at the end.
+    pub rig_url: String,
+    /// Where runs have their working directories.
+    pub data_dir: PathBuf,
+    /// First on the agents' `PATH`; the program's own directory comes next.
+    pub agents_dir: PathBuf,
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// How many agents may run at once.
+    pub max_concurrency: usize,
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{name} {problem}")]
+pub struct ConfigError {
+    name: &'static str,
+    problem: String,
+}
+
+impl Config {
+    /// Reads the settings through `lookup`; an empty value counts as none.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        let token = get("BEADRIG_CONTAINER_TOKEN")
+            .ok_or_else(|| bad("BEADRIG_CONTAINER_TOKEN", "is required"))?;
+        if token.len() < SECRET_BYTES_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(bad(
+                "BEADRIG_CONTAINER_TOKEN",
+                format!("takes at least {SECRET_BYTES_MIN} visible ASCII characters"),
+            ));
+        }
+        let listen = get("BEADRIG_CONTAINER_LISTEN").unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
+        let listen = listen.parse().map_err(|_| {
+            let problem =
+                format!("takes an address and a port like {LISTEN_DEFAULT}, not {listen:?}");
+            bad("BEADRIG_CONTAINER_LISTEN", problem)
+        })?;
+        let max_concurrency =
+            number(&get, "MAX_CONCURRENCY", MAX_CONCURRENCY_DEFAULT, 1, MAX_CONCURRENCY_MAX)?;
+        let millis = |name, default, min| number(&get, name, default, min, SETTING_MS_MAX);
+        Ok(Self {
+            listen,
+            token: Secret::new(token),
+            rig_url: rig_url(get("BEADRIG_URL"))?,
+            data_dir: get("BEADRIG_DATA_DIR").unwrap_or_else(|| DATA_DIR_DEFAULT.to_owned()).into(),
+            agents_dir: get("BEADRIG_AGENTS_DIR").map_or_else(program_dir, PathBuf::from),
+            heartbeat: Duration::from_millis(millis("HEARTBEAT_MS", HEARTBEAT_MS_DEFAULT, 10)?),
+            grace: Duration::from_millis(millis("GRACE_MS", GRACE_MS_DEFAULT, 0)?),
+            max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
+        })
+    }
+}
+
+/// The directory of this program: where `beadrig` and the agents that ship with it lie.
+pub fn program_dir() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    program.parent().map(PathBuf::from).unwrap_or_default()
+}
+
+fn rig_url(value: Option<String>) -> Result<String, ConfigError> {
+    let value = value.ok_or_else(|| bad("BEADRIG_URL", "is required"))?;
+    let takes =
+        || bad("BEADRIG_URL", format!("takes an http:// or https:// address, not {value:?}"));
+    let url = reqwest::Url::parse(&value).map_err(|_| takes())?;
+    let plain = url.query().is_none() && url.fragment().is_none() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
+        return Err(takes());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn number(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: u64,
+    min: u64,
+    max: u64,
+) -> Result<u64, ConfigError> {
+    let Some(value) = get(name) else { return Ok(default) };
+    let number = value.trim().parse().ok().filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| {
+        bad(name, format!("takes a whole number from {min} to {max}, not {value:?}"))
+    })
+}
+
+fn bad(name: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError { name, problem: problem.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    fn read(set: &[(&str, &str)]) -> Result<Config, String> {
+        let base = [("BEADRIG_CONTAINER_TOKEN", TOKEN), ("BEADRIG_URL", "http://rig:8787/")];
+        Config::read(|name| {
+            let found = set.iter().chain(&base).find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_need_only_a_token_and_a_url() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
+        assert_eq!(config.rig_url, "http://rig:8787");
+        assert_eq!(config.data_dir, PathBuf::from("/var/lib/beadrig"));
+        assert_eq!(config.max_concurrency, 10);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_what_it_takes() {
+        let refused = |name, value| read(&[(name, value)]).unwrap_err();
+        assert_eq!(
+            refused("GRACE_MS", "soon"),
+            "GRACE_MS takes a whole number from 0 to 86400000, not \"soon\""
+        );
+        assert_eq!(
+            refused("MAX_CONCURRENCY", "0"),
+            "MAX_CONCURRENCY takes a whole number from 1 to 1000, not \"0\""
+        );
+        assert_eq!(
+            refused("BEADRIG_URL", "rig:8787"),
+            "BEADRIG_URL takes an http:// or https:// address, not \"rig:8787\""
+        );
+        assert_eq!(refused("BEADRIG_URL", " "), "BEADRIG_URL is required");
+        assert!(refused("BEADRIG_CONTAINER_LISTEN", "8080").contains("0.0.0.0:8080"));
+    }
+
+    #[test]
+    fn a_short_token_is_refused_without_being_shown() {
+        let refused = read(&[("BEADRIG_CONTAINER_TOKEN", "hunter2")]).unwrap_err();
+        assert_eq!(refused, "BEADRIG_CONTAINER_TOKEN takes at least 32 visible ASCII characters");
+    }
+}

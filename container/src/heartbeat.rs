@@ -1,0 +1,79 @@
+//! Heartbeats: every rig is told which of its runs are alive, and says what is to become of them.
+//!
+//! One request per rig, at about equal intervals, and one at once when a run has come up, so that a lost answer
+//! to a start heals quickly. They are never repeated: the next one says more. A rig that does not answer must
+//! never delay the heartbeats of another one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use beadrig::wire::container::{Heartbeat, Heartbeats, Verdicts};
+use beadrig::wire::{Envelope, PROTOCOL};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::config::Config;
+use crate::limits::{EARLY_BEAT_MS, HEARTBEAT_JITTER_PERCENT};
+use crate::policy::Denial;
+use crate::rig::Rig;
+use crate::supervisor::Supervisor;
+
+/// Beats until the owner of the agents is gone.
+pub async fn beat(config: Arc<Config>, boot_id: String, rig: Rig, supervisor: Supervisor) {
+    let mut next = Instant::now() + interval(config.heartbeat);
+    loop {
+        let rigs = tokio::select! {
+            () = sleep_until(next) => {
+                next = Instant::now() + interval(config.heartbeat);
+                Ok(None)
+            }
+            rigs = early(&supervisor) => rigs.map(Some),
+        };
+        let Ok(rigs) = rigs else { return };
+        let Ok(beats) = supervisor.heartbeats().await else { return };
+        for (name, agents) in beats {
+            if rigs.as_ref().is_none_or(|rigs| rigs.contains(&name)) {
+                tokio::spawn(one(rig.clone(), supervisor.clone(), boot_id.clone(), name, agents));
+            }
+        }
+    }
+}
+
+/// The rigs whose runs have just come up; those that come up together share one heartbeat.
+async fn early(supervisor: &Supervisor) -> Result<BTreeSet<String>, Denial> {
+    supervisor.a_start().await;
+    sleep(Duration::from_millis(EARLY_BEAT_MS)).await;
+    supervisor.just_started().await
+}
+
+async fn one(
+    rig: Rig,
+    supervisor: Supervisor,
+    boot_id: String,
+    name: String,
+    agents: Vec<Heartbeat>,
+) {
+    let body = Heartbeats { protocol: PROTOCOL, boot_id, agents };
+    let (status, bytes) = match rig.post(&format!("{name}/heartbeats"), &body).await {
+        Ok(answer) => answer,
+        Err(error) => return tracing::warn!(rig = name, %error, "no answer to a heartbeat"),
+    };
+    if !status.is_success() {
+        return tracing::warn!(rig = name, %status, "a heartbeat was not taken");
+    }
+    let verdicts = match serde_json::from_slice::<Envelope<Verdicts>>(&bytes) {
+        Ok(Envelope { data: Some(verdicts), .. }) => verdicts.verdicts,
+        Ok(_) => return tracing::warn!(rig = name, "the answer to a heartbeat has no verdicts"),
+        Err(error) => {
+            return tracing::warn!(rig = name, %error, "the answer to a heartbeat is unreadable");
+        }
+    };
+    // Without an owner there is nobody left to stop.
+    let _ = supervisor.verdicts(name, verdicts).await;
+}
+
+/// The interval, a little shorter or longer.
+fn interval(about: Duration) -> Duration {
+    let percent = fastrand::u64(100 - HEARTBEAT_JITTER_PERCENT..=100 + HEARTBEAT_JITTER_PERCENT);
+    about.mul_f64(f64::from(u32::try_from(percent).unwrap_or(100)) / 100.0)
+}

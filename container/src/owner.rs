@@ -1,0 +1,360 @@
+//! The owner of all agents: what is registered, and what is done about it.
+//!
+//! ```text
+//! none --start--> run --newer start--> run (waits) + older (ending) --older gone--> run
+//! ```
+//!
+//! A run is registered before its process is started. The owner must never wait: what takes time (emptying a
+//! directory, a grace, a slow rig) is done by somebody else, who tells it when it is done.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use beadrig::wire::container::{
+    Advice, AgentStatus, Heartbeat, Message, Phase, StartAgent, StopAgent, Stopped, Verdict,
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::config::Config;
+use crate::launch::Launch;
+use crate::life::Event;
+use crate::limits::{ENDED_RUNS_MAX, REASON_CHARS_MAX};
+use crate::policy::{self, Begin, Denial, Known, Load};
+use crate::process::{News, Order, Process};
+use crate::report::Reporter;
+use crate::run::Run;
+
+/// Something for the owner to do.
+pub(crate) type Work = Box<dyn FnOnce(&mut Owner) + Send>;
+
+/// What is registered of all agents.
+pub(crate) struct Owner {
+    config: Arc<Config>,
+    identity: OsString,
+    boot_id: String,
+    reporter: Reporter,
+    news: mpsc::Sender<Work>,
+    early: Arc<Notify>,
+    early_rigs: BTreeSet<String>,
+    slots: HashMap<String, Slot>,
+    /// Agents of which nothing runs, the one that ended first in front.
+    ended: VecDeque<String>,
+    serial: u64,
+    closing: bool,
+}
+
+/// The answer to a start.
+pub(crate) enum Answer {
+    /// It is known.
+    Now(Box<AgentStatus>),
+    /// It comes when the process is up, or will never be.
+    Later(oneshot::Receiver<Result<AgentStatus, Denial>>),
+}
+
+/// What is registered of one agent: its newest run, and the one before while that is still ending.
+struct Slot {
+    run: Run,
+    older: Option<Run>,
+}
+
+impl Slot {
+    fn known(&self) -> Known<'_> {
+        Known {
+            rig_id: &self.run.request.rig_id,
+            attempt: self.run.request.attempt,
+            phase: self.run.phase(),
+            older_is_ending: self.older.is_some(),
+        }
+    }
+
+    fn runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        [Some(&mut self.run), self.older.as_mut()].into_iter().flatten()
+    }
+}
+
+impl Owner {
+    /// Nothing yet.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        identity: OsString,
+        boot_id: String,
+        reporter: Reporter,
+        news: mpsc::Sender<Work>,
+        early: Arc<Notify>,
+    ) -> Self {
+        Self {
+            config,
+            identity,
+            boot_id,
+            reporter,
+            news,
+            early,
+            early_rigs: BTreeSet::new(),
+            slots: HashMap::new(),
+            ended: VecDeque::new(),
+            serial: 0,
+            closing: false,
+        }
+    }
+
+    /// An agent's newest run.
+    pub(crate) fn newest(&self, agent: &str) -> Option<&Run> {
+        self.slots.get(agent).map(|slot| &slot.run)
+    }
+
+    /// The newest runs of all agents, or of those of one rig, by name.
+    pub(crate) fn list(&self, rig: Option<&str>) -> Vec<AgentStatus> {
+        let runs = self.slots.values().map(|slot| &slot.run);
+        let wanted = runs.filter(|run| rig.is_none_or(|rig| run.request.rig_id == rig));
+        let mut agents: Vec<_> = wanted.map(Run::status).collect();
+        agents.sort_by(|one, other| one.agent_id.cmp(&other.agent_id));
+        agents
+    }
+
+    /// The rigs whose runs have come up since this was last asked.
+    pub(crate) fn just_started(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.early_rigs)
+    }
+
+    /// How full it is.
+    pub(crate) fn load(&self) -> Load {
+        let live = self.slots.values().filter(|slot| slot.known().is_live()).count();
+        Load { live, capacity: self.config.max_concurrency, closing: self.closing }
+    }
+
+    /// Starts a run, or says how it is.
+    pub(crate) fn start(&mut self, request: StartAgent) -> Result<(bool, Answer), Denial> {
+        let agent = request.agent_id.clone();
+        let known = self.slots.get(&agent).map(Slot::known);
+        let begin = match policy::start(&request, known, self.load()) {
+            policy::Verdict::Deny(denial) => return Err(denial),
+            policy::Verdict::AlreadySo => return Ok((false, self.again(&agent)?)),
+            policy::Verdict::Do(begin) => begin,
+        };
+        self.ended.retain(|ended| *ended != agent);
+        self.serial += 1;
+        let first_event = self.slots.get(&agent).map_or(1, |slot| slot.run.output.next_id());
+        let mut run = Run::new(self.serial, request, first_event);
+        match begin {
+            Begin::Now => {
+                let (waiter, answer) = oneshot::channel();
+                run.waiters.push(waiter);
+                self.launch(&mut run);
+                self.slots.insert(agent, Slot { run, older: None });
+                Ok((true, Answer::Later(answer)))
+            }
+            Begin::AfterTheOlder => {
+                run.promised = true;
+                let status = run.status();
+                self.replace(&agent, run);
+                Ok((true, Answer::Now(Box::new(status))))
+            }
+        }
+    }
+
+    /// The answer to a start that came before.
+    fn again(&mut self, agent: &str) -> Result<Answer, Denial> {
+        let slot = self.slots.get_mut(agent).ok_or_else(|| Denial::NotFound(agent.to_owned()))?;
+        if slot.run.phase() != Phase::Starting || slot.run.process.is_none() {
+            return Ok(Answer::Now(Box::new(slot.run.status())));
+        }
+        let (waiter, answer) = oneshot::channel();
+        slot.run.waiters.push(waiter);
+        Ok(Answer::Later(answer))
+    }
+
+    /// Puts a newer run in the place of one that has to end first.
+    fn replace(&mut self, agent: &str, run: Run) {
+        let Some(slot) = self.slots.get_mut(agent) else { return };
+        let mut before = std::mem::replace(&mut slot.run, run);
+        if before.phase().is_over() {
+            return;
+        }
+        before.end("stale", Order::Term);
+        if before.phase().is_over() {
+            // It was waiting itself, for one that is still there.
+            self.report(&before);
+        } else {
+            slot.older = Some(before);
+        }
+    }
+
+    fn launch(&self, run: &mut Run) {
+        let launch = Launch::new(&run.request, &self.config, &self.identity);
+        let (serial, agent, queue) = (run.serial, run.request.agent_id.clone(), self.news.clone());
+        let tell = move |news| {
+            let (agent, queue) = (agent.clone(), queue.clone());
+            async move {
+                let work: Work = Box::new(move |owner| owner.hear(&agent, serial, news));
+                // Without an owner there is nobody to tell.
+                let _ = queue.send(work).await;
+            }
+        };
+        run.process = Some(Process::start(launch, Arc::clone(&run.output), tell));
+        run.slim();
+    }
+
+    /// Takes news of a process.
+    fn hear(&mut self, agent: &str, serial: u64, news: News) {
+        let Some(slot) = self.slots.get_mut(agent) else { return };
+        let Some(run) = slot.runs_mut().find(|run| run.serial == serial) else { return };
+        let command = run.request.command.first().cloned().unwrap_or_default();
+        let failure = match &news {
+            News::CouldNotSpawn(why) => Some(Denial::SpawnFailed { command, why: why.clone() }),
+            _ => None,
+        };
+        run.enter(match news {
+            News::Spawned => Event::Spawned,
+            News::CouldNotSpawn(_) | News::NotStarted => Event::NeverSpawned,
+            News::OutOfTime => Event::Ending("timeout".to_owned()),
+            News::Gone(exit) => Event::Gone(exit),
+        });
+        let phase = run.phase();
+        let failed = failure.is_some();
+        let heard = run.answer(&failure.map_or_else(|| Ok(run.status()), Err));
+        if phase == Phase::Running {
+            self.early_rigs.insert(run.request.rig_id.clone());
+            self.early.notify_one();
+        }
+        if phase.is_over() {
+            // The answer to the start has said it already, if anybody heard it.
+            let told = failed && heard && !run.promised;
+            run.process = None;
+            self.over(agent, serial, told);
+        }
+    }
+
+    /// A run is over: reports it, and begins the one that waited for it.
+    fn over(&mut self, agent: &str, serial: u64, told: bool) {
+        let Some(mut slot) = self.slots.remove(agent) else { return };
+        let older = slot.older.take_if(|older| older.serial == serial);
+        if !told {
+            self.report(older.as_ref().unwrap_or(&slot.run));
+        }
+        if older.is_some() && slot.run.phase() == Phase::Starting {
+            self.launch(&mut slot.run);
+        }
+        let live = slot.known().is_live();
+        self.slots.insert(agent.to_owned(), slot);
+        if !live {
+            self.remember(agent);
+        }
+    }
+
+    /// Keeps what is over for those who ask, but not for ever.
+    fn remember(&mut self, agent: &str) {
+        self.ended.push_back(agent.to_owned());
+        if self.ended.len() > ENDED_RUNS_MAX
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.slots.remove(&oldest);
+        }
+    }
+
+    fn report(&self, run: &Run) {
+        let StartAgent { rig_id, agent_id, .. } = &run.request;
+        self.reporter.send(rig_id, agent_id, run.report(&self.boot_id));
+    }
+
+    /// Begins the end of a run.
+    pub(crate) fn stop(&mut self, agent: &str, stop: &StopAgent) -> Result<Stopped, Denial> {
+        let verdict = policy::stop(agent, stop.attempt, self.slots.get(agent).map(Slot::known));
+        if let policy::Verdict::Deny(denial) = verdict {
+            return Err(denial);
+        }
+        if verdict == policy::Verdict::Do(()) {
+            let reason = stop.reason.as_deref().filter(|reason| !reason.is_empty());
+            let reason: String =
+                reason.unwrap_or("stopped").chars().take(REASON_CHARS_MAX).collect();
+            self.end_newest(agent, &reason, Order::Term);
+        }
+        let slot = self.slots.get(agent).ok_or_else(|| Denial::NotFound(agent.to_owned()))?;
+        let status = match stop.attempt {
+            Some(attempt) if attempt < slot.run.request.attempt => {
+                let older = slot.older.as_ref().filter(|older| older.request.attempt == attempt);
+                older.map_or(Phase::Exited, Run::phase)
+            }
+            _ => slot.run.phase(),
+        };
+        Ok(Stopped { stopped: true, status })
+    }
+
+    fn end_newest(&mut self, agent: &str, why: &str, order: Order) {
+        let Some(slot) = self.slots.get_mut(agent) else { return };
+        if slot.run.phase().is_over() {
+            return;
+        }
+        slot.run.end(why, order);
+        if slot.run.phase().is_over() {
+            // It waited for an older one and never had a process; the older one is still ending.
+            self.report(&self.slots[agent].run);
+        }
+    }
+
+    /// Tells an agent something.
+    pub(crate) fn message(&mut self, agent: &str, message: Message) -> Result<(), Denial> {
+        let slot = self.slots.get(agent);
+        if let policy::Verdict::Deny(denial) = policy::message(agent, slot.map(Slot::known)) {
+            return Err(denial);
+        }
+        let process = slot.and_then(|slot| slot.run.process.as_ref());
+        let process = process.ok_or_else(|| Denial::NotFound(agent.to_owned()))?;
+        process.say(message.prompt).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Denial::InputFull(agent.to_owned()),
+            mpsc::error::TrySendError::Closed(_) => Denial::InputClosed(agent.to_owned()),
+        })
+    }
+
+    /// The runs that are alive, by rig.
+    pub(crate) fn heartbeats(&mut self) -> BTreeMap<String, Vec<Heartbeat>> {
+        let mut beats: BTreeMap<String, Vec<Heartbeat>> = BTreeMap::new();
+        for run in self.slots.values_mut().flat_map(Slot::runs_mut) {
+            if !run.phase().is_over() {
+                beats.entry(run.request.rig_id.clone()).or_default().push(run.heartbeat());
+            }
+        }
+        beats
+    }
+
+    /// Does what a rig said to the heartbeats of its runs.
+    pub(crate) fn verdicts(&mut self, rig: &str, verdicts: &[Verdict]) {
+        for Verdict { agent_id, attempt, verdict } in verdicts {
+            let (why, order) = match verdict {
+                Advice::Ok => continue,
+                Advice::Stop => ("stopped", Order::Term),
+                Advice::Stale => ("stale", Order::Kill),
+            };
+            let Some(slot) = self.slots.get_mut(agent_id) else { continue };
+            if slot.run.request.rig_id != rig {
+                continue;
+            }
+            if slot.run.request.attempt == *attempt {
+                self.end_newest(agent_id, why, order);
+            } else if let Some(older) =
+                slot.older.as_mut().filter(|older| older.request.attempt == *attempt)
+            {
+                older.end(why, order);
+            }
+        }
+    }
+
+    /// Takes no more work and begins the end of all runs.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+        let agents: Vec<String> = self.slots.keys().cloned().collect();
+        for agent in agents {
+            self.end_newest(&agent, "shutdown", Order::Term);
+        }
+    }
+
+    /// Kills everything at once.
+    pub(crate) fn kill_all(&mut self) {
+        self.closing = true;
+        for run in self.slots.values_mut().flat_map(Slot::runs_mut) {
+            if let Some(process) = &run.process {
+                process.order(Order::Kill);
+            }
+        }
+    }
+}

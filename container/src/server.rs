@@ -1,0 +1,250 @@
+//! The HTTP side: the protocol's table of routes, who may ask, and how a refusal is written down.
+//!
+//! It decides nothing: it reads a request, asks the owner of the agents, and writes the answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use beadrig::token;
+use beadrig::wire::PROTOCOL;
+use beadrig::wire::container::{
+    AgentList, Health, Message, Problem, Secret, StartAgent, StopAgent,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{BODY_BYTES_MAX, RING_LINES_MAX};
+use crate::policy::Denial;
+use crate::supervisor::Supervisor;
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct Shared {
+    /// What callers must show.
+    pub token: Secret,
+    /// Changes with each start of the service.
+    pub boot_id: Arc<str>,
+    /// When that was.
+    pub began: Instant,
+    /// How many agents may run at once.
+    pub capacity: usize,
+    /// Who knows the agents.
+    pub supervisor: Supervisor,
+}
+
+impl FromRef<Shared> for Supervisor {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.supervisor.clone()
+    }
+}
+
+/// The routes. Whoever has no token does not even learn which ones there are.
+pub fn router(shared: Shared) -> Router {
+    let health =
+        Router::new().route("/health", get(health)).method_not_allowed_fallback(wrong_method);
+    Router::new()
+        .route("/agents/start", post(start))
+        .route("/agents", get(list))
+        .route("/agents/{id}/stop", post(stop))
+        .route("/agents/{id}/message", post(message))
+        .route("/agents/{id}/status", get(status))
+        .route("/agents/{id}/events", get(events))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(shared.clone(), guard))
+        .merge(health)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(shared)
+}
+
+/// A refusal on its way out.
+struct Refusal(StatusCode, Problem);
+
+type Answer = Result<Response, Refusal>;
+
+impl Refusal {
+    fn new(status: StatusCode, code: &str, error: impl Into<String>) -> Self {
+        Self(status, Problem { error: error.into(), code: code.to_owned() })
+    }
+
+    fn invalid(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        json(self.0, &self.1)
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        let status = match &denial {
+            Denial::Invalid(_) => StatusCode::BAD_REQUEST,
+            Denial::Protocol(_) | Denial::StaleAttempt { .. } => StatusCode::CONFLICT,
+            Denial::NotRunning { .. } | Denial::InputClosed(_) => StatusCode::CONFLICT,
+            Denial::NotFound(_) | Denial::NoSuchAttempt { .. } => StatusCode::NOT_FOUND,
+            Denial::Full(_) | Denial::Closing | Denial::InputFull(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Denial::SpawnFailed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Denial::Down => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, denial.code(), denial.to_string())
+    }
+}
+
+async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = token::bearer(header);
+    if shown.is_some_and(|shown| token::same(shown, shared.token.expose())) {
+        return next.run(request).await;
+    }
+    let what = "this takes the container's token: Authorization: Bearer <token>";
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", what);
+    ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+}
+
+async fn unknown_route(request: Request) -> Refusal {
+    let what = format!("there is nothing at {}", request.uri().path());
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", what)
+}
+
+async fn wrong_method(request: Request) -> Refusal {
+    let what = format!("{} does not take {}", request.uri().path(), request.method());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", what)
+}
+
+async fn health(State(shared): State<Shared>) -> Answer {
+    let agents = shared.supervisor.live().await?;
+    let uptime = shared.began.elapsed().as_millis();
+    let health = Health {
+        status: "ok".to_owned(),
+        boot_id: shared.boot_id.to_string(),
+        protocol: PROTOCOL,
+        agents: agents as u64,
+        capacity: shared.capacity as u64,
+        uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
+    };
+    Ok(json(StatusCode::OK, &health))
+}
+
+async fn start(
+    State(supervisor): State<Supervisor>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let bytes = whole(body)?;
+    // Looked at first: another version may have other fields.
+    let Spoken { protocol } = parse(&bytes)?;
+    if protocol != PROTOCOL {
+        return Err(Denial::Protocol(protocol).into());
+    }
+    let started = supervisor.start(parse::<StartAgent>(&bytes)?).await?;
+    let status = if started.fresh { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json(status, &started.status))
+}
+
+#[derive(Deserialize)]
+struct Spoken {
+    protocol: u32,
+}
+
+async fn stop(
+    State(supervisor): State<Supervisor>,
+    id: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let bytes = whole(body)?;
+    let stop: StopAgent = if bytes.is_empty() { StopAgent::default() } else { parse(&bytes)? };
+    Ok(json(StatusCode::OK, &supervisor.stop(agent(id)?, stop).await?))
+}
+
+async fn message(
+    State(supervisor): State<Supervisor>,
+    id: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let message: Message = parse(&whole(body)?)?;
+    supervisor.message(agent(id)?, message).await?;
+    Ok(json(StatusCode::OK, &serde_json::json!({"sent": true})))
+}
+
+async fn status(
+    State(supervisor): State<Supervisor>,
+    id: Result<Path<String>, PathRejection>,
+) -> Answer {
+    Ok(json(StatusCode::OK, &supervisor.status(agent(id)?).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfRig {
+    rig_id: Option<String>,
+}
+
+async fn list(State(shared): State<Shared>, query: Result<Query<OfRig>, QueryRejection>) -> Answer {
+    let Query(OfRig { rig_id }) = query.map_err(|error| Refusal::invalid(error.body_text()))?;
+    let agents = shared.supervisor.list(rig_id).await?;
+    let list = AgentList { boot_id: shared.boot_id.to_string(), protocol: PROTOCOL, agents };
+    Ok(json(StatusCode::OK, &list))
+}
+
+#[derive(Deserialize)]
+struct Cursor {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+async fn events(
+    State(supervisor): State<Supervisor>,
+    id: Result<Path<String>, PathRejection>,
+    query: Result<Query<Cursor>, QueryRejection>,
+) -> Answer {
+    let Query(Cursor { after, limit }) =
+        query.map_err(|error| Refusal::invalid(error.body_text()))?;
+    let limit = limit.unwrap_or(RING_LINES_MAX);
+    Ok(json(StatusCode::OK, &supervisor.events(agent(id)?, after.unwrap_or(0), limit).await?))
+}
+
+fn agent(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    id.map(|Path(id)| id).map_err(|error| Refusal::invalid(error.body_text()))
+}
+
+fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
+    body.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let what = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid", what)
+        }
+        _ => Refusal::invalid(error.body_text()),
+    })
+}
+
+/// Reads JSON; the refusal names the field.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { String::new() } else { format!("{path}: ") };
+        Refusal::invalid(format!("the body is not what this takes: {place}{}", error.into_inner()))
+    })?;
+    json.end()
+        .map_err(|error| Refusal::invalid(format!("the body is not one JSON value: {error}")))?;
+    Ok(read)
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"));
+    (status, headers, serde_json::to_vec(body).expect("plain data")).into_response()
+}

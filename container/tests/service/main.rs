@@ -1,0 +1,13 @@
+//! The real server with real processes, against a small rig that remembers what it is told.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod attempts;
+mod example;
+mod http;
+mod output;
+mod processes;
+mod program;
+mod reports;
+mod rig;
+mod town;
