@@ -206,24 +206,22 @@ fn update_sends_what_is_given_and_prints_an_array() {
         answer,
         &args,
         expect![[r#"
-        PATCH /beads/rig-1 {"title":"T","status":"blocked","body":null,"priority":0,"assignee":null,"parent":null,"labels":[],"metadata":{"n":2,"s":"a=b","x":null},"external_ref":null,"due_at":null}
-        GET /beads/rig-1
-        ---
-        [
-          {
-            "id": "rig-1",
-            "title": "Fix the parser",
-            "notes": "n",
-            "status": "open",
-            "priority": 2,
-            "issue_type": "task",
-            "created_at": "2026-11-20T03:40:44.939Z",
-            "created_by": "alice",
-            "updated_at": "2026-11-20T03:41:00.000Z"
-          }
-        ]
-        exit 0
-    "#]],
+            PATCH /beads/rig-1 {"title":"T","status":"blocked","body":null,"priority":0,"assignee":null,"parent":null,"labels":[],"metadata":{"n":2,"s":"a=b","x":null},"external_ref":null,"due_at":null}
+            ---
+            [
+              {
+                "id": "rig-1",
+                "title": "Fix the parser",
+                "status": "open",
+                "priority": 2,
+                "issue_type": "task",
+                "created_at": "2026-11-20T03:40:44.939Z",
+                "created_by": "alice",
+                "updated_at": "2026-11-20T03:41:00.000Z"
+              }
+            ]
+            exit 0
+        "#]],
     );
 }
 
@@ -244,14 +242,13 @@ fn update_appends_notes_before_it_changes_anything() {
 }
 
 #[test]
-fn labels_start_from_what_is_there() {
+fn labels_are_changed_in_one_step() {
     let answer = |_: &Asked| ok(BeadView { labels: vec!["b".into(), "c".into()], ..bead("rig-1") });
     check(
         answer,
         &["update", "rig-1", "--add-label", "a", "--remove-label", "c"],
         expect![[r#"
-            GET /beads/rig-1
-            PATCH /beads/rig-1 {"labels":["a","b"]}
+            PATCH /beads/rig-1 {"add_labels":["a"],"remove_labels":["c"]}
             ---
             ✓ Updated issue: rig-1 — Fix the parser
             exit 0

@@ -2,7 +2,7 @@
 //!
 //! Only the raw cursor is used: the typed ones of `worker` 0.8 hang for ever when JavaScript throws.
 
-use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
 #[cfg(feature = "bench")]
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -90,16 +90,19 @@ impl Sql for DurableSql {
         &self,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let outcome = RefCell::new(None);
-        let mut work = Some(work);
-        let thrown = self.storage.transaction_sync(&mut || {
+        let mut once = (Some(work), None);
+        // A panic inside is thrown to JavaScript, which rolls back and throws on; `once` is then only dropped.
+        let mut held = AssertUnwindSafe(&mut once);
+        let thrown = self.storage.transaction_sync(&mut move || {
+            let held = &mut held;
+            let (work, outcome) = &mut **held;
             let Some(work) = work.take() else { return Err(JsValue::from_str("called twice")) };
             let done = work();
             let verdict = if done.is_ok() { Ok(()) } else { Err(JsValue::from_str("rolled back")) };
-            *outcome.borrow_mut() = Some(done);
+            *outcome = Some(done);
             verdict
         });
-        match (thrown, outcome.into_inner()) {
+        match (thrown, once.1) {
             (Ok(()), Some(done)) | (Err(_), Some(done @ Err(_))) => done,
             // A commit that failed, or a panic inside.
             (Err(err), _) => Err(SqlError::Refused(format!("{err:?}")).into()),

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::issue::Shape;
 use crate::text;
-use beadrig::wire::rig::{BeadView, UpdateBead};
+use beadrig::wire::rig::UpdateBead;
 use serde_json::{Map, Value};
 
 pub(super) fn assign(
