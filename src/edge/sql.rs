@@ -95,7 +95,7 @@ impl Sql for DurableSql {
         let mut held = AssertUnwindSafe(&mut once);
         let thrown = self.storage.transaction_sync(&mut move || {
             let held = &mut held;
-            let (work, outcome) = &mut **held;
+            let (work, outcome) = &mut ***held;
             let Some(work) = work.take() else { return Err(JsValue::from_str("called twice")) };
             let done = work();
             let verdict = if done.is_ok() { Ok(()) } else { Err(JsValue::from_str("rolled back")) };
