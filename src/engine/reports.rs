@@ -138,7 +138,7 @@ impl<S: Sql> Apply<'_, S> {
 fn end_of(report: &ExitReport) -> End {
     let reason = report.reason.as_deref().unwrap_or("exited");
     let how = match (report.exit_code, report.signal) {
-        (Some(code), _) => format!("exited with code {code} without closing the bead"),
+        (Some(code), _) => format!("exited with code {code}"),
         (None, Some(signal)) => format!("ended by signal {signal}"),
         (None, None) => "ended".to_owned(),
     };

@@ -8,7 +8,7 @@ use super::{Apply, DISPATCHER, Engine, WITNESS, check, prompt};
 use crate::agent::Agent;
 use crate::attempt::{Attempt, Event, State};
 use crate::bead::{self, Bead};
-use crate::command::{Effect, Error};
+use crate::command::{Effect, Error, Tell};
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -152,6 +152,12 @@ impl<S: Sql> Apply<'_, S> {
             self.effects.push(Effect::WakeAt(at));
         } else {
             after.stop_at = Some(self.now);
+            self.effects.push(Effect::Tell(Tell {
+                event: "agent_stopping".to_owned(),
+                bead: Some(live.bead.clone()),
+                actor: Some(live.agent.clone()),
+                detail: after.reason.clone(),
+            }));
             self.wake();
         }
         Ok(self.store().save_attempt(live, &after)?)
@@ -181,10 +187,13 @@ impl<S: Sql> Apply<'_, S> {
         bead.runs = in_window(&bead.runs, self.now);
         bead.losses = in_window(&bead.losses, self.now);
         let settings = &self.engine.settings;
-        let reason = match end.output.as_deref().and_then(last_line) {
-            Some(output) => format!("{} (last output: {output})", end.reason),
-            None => end.reason.clone(),
-        };
+        let mut reason = end.reason.clone();
+        if after.state == State::Exited {
+            reason.push_str(" without closing the bead");
+        }
+        if let Some(output) = end.output.as_deref().and_then(last_line) {
+            reason.push_str(&format!(" (last output: {output})"));
+        }
         match after.state {
             State::Timeout => {
                 let limit = settings.run_timeout_s;

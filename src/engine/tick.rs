@@ -320,7 +320,7 @@ fn ended(it: &AgentStatus) -> Judgement {
         _ => State::Exited,
     };
     let reason = match it.exit_code {
-        Some(code) => format!("{reason} with code {code} without closing the bead"),
+        Some(code) => format!("{reason} with code {code}"),
         None => reason,
     };
     let output = it.output_tail.as_deref().map(|it| check::cut(it, limits::REASON_BYTES_MAX));

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub(crate) mod story;
+
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 
@@ -185,7 +187,12 @@ impl TestRig {
         (response.status, serde_json::from_str(&response.body).unwrap())
     }
 
-    pub(crate) fn operator(&mut self, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
+    pub(crate) fn operator(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, serde_json::Value) {
         self.call(&operator(), method, path, body)
     }
 
@@ -222,7 +229,8 @@ impl TestRig {
         let starts = std::mem::take(&mut self.starts);
         for start in &starts {
             let answer = StartAnswer::Accepted;
-            self.apply(Command::StartAnswered(start.agent_id.clone(), start.attempt, answer)).unwrap();
+            self.apply(Command::StartAnswered(start.agent_id.clone(), start.attempt, answer))
+                .unwrap();
         }
         starts
     }
@@ -230,7 +238,8 @@ impl TestRig {
     /// What the bead looks like, for a story.
     pub(crate) fn tell(&mut self, id: &str) -> String {
         let bead = self.bead(id);
-        let mut story = format!("{} attempts={}", bead["status"].as_str().unwrap(), bead["attempts"]);
+        let mut story =
+            format!("{} attempts={}", bead["status"].as_str().unwrap(), bead["attempts"]);
         for key in ["waiting", "failure"] {
             if let Some(it) = bead[key].as_object() {
                 let name = it.get("reason").or(it.get("code")).unwrap().as_str().unwrap();
