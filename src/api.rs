@@ -302,10 +302,15 @@ fn segments(path: &str) -> Result<Vec<String>, Refusal> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    // A list would be read as the fields in their order.
+    if body.trim_ascii().first() != Some(&b'{') {
+        return Err(Refusal::new(Code::Invalid, "Invalid request body: must be a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut json).map_err(|err| {
         let path = err.path().to_string();
-        let field = if path == "." { String::new() } else { format!("{path}: ") };
+        let field =
+            if matches!(path.as_str(), "." | "?") { String::new() } else { format!("{path}: ") };
         Refusal::new(Code::Invalid, format!("Invalid request body: {field}{}", err.inner()))
     })
 }
