@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::launch::Launch;
 use crate::life::Event;
 use crate::limits::{ENDED_RUNS_MAX, REASON_CHARS_MAX};
-use crate::policy::{self, Begin, Denial, Known, Load};
+use crate::policy::{self, Begin, Denial, Holder, Known, Load};
 use crate::process::{News, Order, Process};
 use crate::report::Reporter;
 use crate::run::Run;
@@ -127,8 +127,13 @@ impl Owner {
     pub(crate) fn start(&mut self, request: StartAgent) -> Result<(bool, Answer), Denial> {
         let agent = request.agent_id.clone();
         let known = self.slots.get(&agent).map(Slot::known);
-        let begin = match policy::start(&request, known, self.load()) {
-            policy::Verdict::Deny(denial) => return Err(denial),
+        let begin = match policy::start(&request, known, self.holder(&request), self.load()) {
+            policy::Verdict::Deny(denial) => {
+                if let Denial::Held { agent, .. } = &denial {
+                    self.end_newest(agent, "stale", Order::Kill);
+                }
+                return Err(denial);
+            }
             policy::Verdict::AlreadySo => return Ok((false, self.again(&agent)?)),
             policy::Verdict::Do(begin) => begin,
         };
@@ -151,6 +156,18 @@ impl Owner {
                 Ok((true, Answer::Now(Box::new(status))))
             }
         }
+    }
+
+    /// Another agent's run at the bead of this request that is not over: a bead has one run at a time.
+    fn holder(&self, request: &StartAgent) -> Option<Holder<'_>> {
+        let mut runs = self.slots.values().map(|slot| &slot.run);
+        let held = runs.find(|run| {
+            let other = &run.request;
+            (&other.rig_id, &other.bead_id) == (&request.rig_id, &request.bead_id)
+                && other.agent_id != request.agent_id
+                && !run.phase().is_over()
+        });
+        held.map(|run| Holder { agent: &run.request.agent_id, attempt: run.request.attempt })
     }
 
     /// The answer to a start that came before.

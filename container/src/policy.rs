@@ -7,6 +7,8 @@
 //! start of attempt n, known is attempt k:
 //!   n == k  already so, also when it is over      n < k  stale_attempt
 //!   n > k   the older one ends first, then spawn  none   spawn, if there is room
+//! and while another agent's attempt at the same bead is alive here:
+//!   it is newer  stale_attempt                    it is older  it is killed; ask again when it is gone
 //! ```
 
 use beadrig::wire::PROTOCOL;
@@ -53,6 +55,15 @@ impl Known<'_> {
     pub fn is_live(&self) -> bool {
         self.older_is_ending || !self.phase.is_over()
     }
+}
+
+/// Another agent's run at the same bead that is not over.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// Who.
+    pub agent: &'a str,
+    /// Which run.
+    pub attempt: i64,
 }
 
 /// How full the service is.
@@ -112,6 +123,16 @@ pub enum Denial {
     /// It does not read its standard input.
     #[error("agent {0} does not read its standard input: try again later")]
     InputFull(String),
+    /// Its bead was given on, and the run that had it is being killed.
+    #[error(
+        "attempt {attempt} of agent {agent} still holds the bead and is being ended: try again"
+    )]
+    Held {
+        /// Who.
+        agent: String,
+        /// Which run.
+        attempt: i64,
+    },
     /// As many as may be.
     #[error("all {0} places are taken: try again when an agent has ended")]
     Full(usize),
@@ -140,7 +161,7 @@ impl Denial {
             Self::NotFound(_) | Self::NoSuchAttempt { .. } => "not_found",
             Self::StaleAttempt { .. } => "stale_attempt",
             Self::NotRunning { .. } | Self::InputClosed(_) => "not_running",
-            Self::Full(_) | Self::Closing | Self::InputFull(_) => "capacity",
+            Self::Held { .. } | Self::Full(_) | Self::Closing | Self::InputFull(_) => "capacity",
             Self::SpawnFailed { .. } => "spawn_failed",
             Self::Down => "internal",
         }
@@ -148,7 +169,12 @@ impl Denial {
 }
 
 /// Whether a run may begin, and how.
-pub fn start(request: &StartAgent, known: Option<Known<'_>>, load: Load) -> Verdict<Begin> {
+pub fn start(
+    request: &StartAgent,
+    known: Option<Known<'_>>,
+    holder: Option<Holder<'_>>,
+    load: Load,
+) -> Verdict<Begin> {
     if let Err(denial) = well_formed(request) {
         return Verdict::Deny(denial);
     }
@@ -172,6 +198,14 @@ pub fn start(request: &StartAgent, known: Option<Known<'_>>, load: Load) -> Verd
     }
     if load.closing {
         return Verdict::Deny(Denial::Closing);
+    }
+    if let Some(Holder { agent, attempt }) = holder {
+        let agent = agent.to_owned();
+        return Verdict::Deny(if attempt > request.attempt {
+            Denial::StaleAttempt { agent, attempt: request.attempt, newest: attempt }
+        } else {
+            Denial::Held { agent, attempt }
+        });
     }
     if live {
         return Verdict::Do(Begin::AfterTheOlder);

@@ -94,7 +94,7 @@ impl From<Denial> for Refusal {
             Denial::Protocol(_) | Denial::StaleAttempt { .. } => StatusCode::CONFLICT,
             Denial::NotRunning { .. } | Denial::InputClosed(_) => StatusCode::CONFLICT,
             Denial::NotFound(_) | Denial::NoSuchAttempt { .. } => StatusCode::NOT_FOUND,
-            Denial::Full(_) | Denial::Closing | Denial::InputFull(_) => {
+            Denial::Held { .. } | Denial::Full(_) | Denial::Closing | Denial::InputFull(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Denial::SpawnFailed { .. } => StatusCode::UNPROCESSABLE_ENTITY,

@@ -37,6 +37,10 @@ fn known(attempt: i64, phase: Phase) -> Option<Known<'static>> {
     Some(Known { rig_id: "r1", attempt, phase, older_is_ending: false })
 }
 
+fn start(request: &StartAgent, known: Option<Known<'_>>, load: Load) -> Verdict<Begin> {
+    super::start(request, known, None, load)
+}
+
 fn code<T: std::fmt::Debug>(verdict: Verdict<T>) -> &'static str {
     match verdict {
         Verdict::Deny(denial) => denial.code(),
@@ -128,4 +132,17 @@ fn only_a_running_agent_can_be_told_something() {
     assert_eq!(message("a1", known(1, Phase::Running)), Verdict::Do(()));
     assert_eq!(code(message("a1", known(1, Phase::Exited))), "not_running");
     assert_eq!(code(message("a1", None)), "not_found");
+}
+
+#[test]
+fn a_bead_has_one_run_at_a_time_whoever_runs_it() {
+    let held = |attempt| Some(Holder { agent: "a2", attempt });
+    let ask = |holder| super::start(&attempt(5), known(3, Phase::Exited), holder, ROOM);
+    assert_eq!(
+        ask(held(4)),
+        Verdict::Deny(Denial::Held { agent: "a2".to_owned(), attempt: 4 }),
+        "the older one is ended first, and the rig asks again"
+    );
+    assert_eq!(code(ask(held(4))), "capacity");
+    assert_eq!(code(ask(held(6))), "stale_attempt");
 }

@@ -171,3 +171,22 @@ async fn what_is_over_is_forgotten_in_the_end() {
     let (status, _) = town.get("/agents/a0/status").await;
     assert_eq!(status, 404);
 }
+
+#[tokio::test]
+async fn a_bead_given_on_to_another_agent_is_taken_from_the_one_that_had_it() {
+    let town = Town::new().await;
+    town.run("a1", 1, "trap '' TERM; echo up; while :; do sleep 0.01; done").await;
+    town.hears("a1", "up").await;
+    let mut request = start("a2", 2, "exec sleep 600");
+    request["beadId"] = json!("b-a1");
+    let (status, body) = town.post("/agents/start", request.clone()).await;
+    assert_eq!((status.as_u16(), &body["code"]), (503, &json!("capacity")));
+    assert_eq!(town.report("a1", 1).await.reason.as_deref(), Some("stale"));
+    let (status, body) = town.post("/agents/start", request).await;
+    assert_eq!((status.as_u16(), &body["status"]), (201, &json!("running")), "{body}");
+    let mut late = start("a1", 1, "exec sleep 600");
+    late["agentId"] = json!("a3");
+    late["beadId"] = json!("b-a1");
+    let (status, body) = town.post("/agents/start", late).await;
+    assert_eq!((status.as_u16(), &body["code"]), (409, &json!("stale_attempt")));
+}

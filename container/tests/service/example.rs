@@ -30,16 +30,16 @@ async fn calls(prompt: &str) -> Vec<String> {
 async fn the_example_agent_notes_the_hostname_and_closes_its_bead() {
     let calls = calls("# Smoke test\nRead the Hostname of the machine.").await;
     assert_eq!(calls.len(), 3, "{calls:?}");
-    assert_eq!(calls[0], "note b-1 claimed by agent 0123456789ab");
+    assert_eq!(calls[0], "note b-a1 claimed by agent 0123456789ab");
     assert!(
-        calls[1].starts_with("note b-1 hostname=") && calls[1].len() > "note b-1 hostname=".len()
+        calls[1].starts_with("note b-a1 hostname=") && calls[1].len() > "note b-a1 hostname=".len()
     );
-    assert_eq!(calls[2], "close b-1 -r completed by agent 0123456789ab");
+    assert_eq!(calls[2], "close b-a1 -r completed by agent 0123456789ab");
 }
 
 #[tokio::test]
 async fn the_example_agent_does_not_do_what_it_does_not_know() {
     let calls = calls("Delete everything.").await;
-    let rails = "note b-1 blocked: out of rails — this example agent only reads /etc/hostname";
-    assert_eq!(calls[1..], [rails.to_owned(), "update b-1 -s blocked".to_owned()]);
+    let rails = "note b-a1 blocked: out of rails — this example agent only reads /etc/hostname";
+    assert_eq!(calls[1..], [rails.to_owned(), "update b-a1 -s blocked".to_owned()]);
 }

@@ -145,6 +145,6 @@ async fn placeholders_are_filled_after_splitting_and_only_once() {
     request["command"] = json!(words);
     town.post("/agents/start", request).await;
     town.report("a1", 1).await;
-    let filled = ["read the hostname of {title}", "t=a {prompt};", "b-1/1", "{no}"];
+    let filled = ["read the hostname of {title}", "t=a {prompt};", "b-a1/1", "{no}"];
     assert_eq!(town.said("a1").await, filled);
 }

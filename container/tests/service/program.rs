@@ -139,7 +139,7 @@ async fn an_agent_knows_who_it_is_and_not_the_token_of_the_service() {
     for line in [
         "BEADRIG_RIG=r1",
         "BEADRIG_TOKEN=session-token",
-        "BEADRIG_BEAD_ID=b-1",
+        "BEADRIG_BEAD_ID=b-a1",
         "BEADRIG_ATTEMPT=1",
         "BEADRIG_JOB_ID=0123456789ab",
         "GASTOWN_RIG_ID=r1",

@@ -184,7 +184,7 @@ pub(crate) fn start(agent: &str, attempt: i64, script: &str) -> Value {
         "agentId": agent,
         "rigId": "r1",
         "townId": "t1",
-        "beadId": "b-1",
+        "beadId": format!("b-{agent}"),
         "attempt": attempt,
         "jobId": "0123456789ab",
         "role": "polecat",
