@@ -1,0 +1,117 @@
+//! House rules as tests: what a reader relies on without looking.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines in a file: read in one sitting.
+const FILE_LINES_MAX: usize = 600;
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut dirs: Vec<PathBuf> =
+        ["src", "container", "cli", "xtask", "tests"].iter().map(|it| root.join(it)).collect();
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 50, "the sources were found");
+    found
+}
+
+/// Fails with the names of all files of which something is not so.
+#[track_caller]
+fn every(what: &str, holds: impl Fn(&str, &str) -> bool) {
+    let bad: Vec<String> = sources()
+        .into_iter()
+        .map(|(path, text)| (path.display().to_string(), text))
+        .filter(|(path, text)| !holds(path, text))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(bad.is_empty(), "{what}: not so in {bad:?}");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    every("opens with //!", |_, text| text.starts_with("//! "));
+}
+
+#[test]
+fn every_file_is_read_in_one_sitting() {
+    every("has few lines", |path, text| {
+        // A table of expected texts is not read like code.
+        path == "tests/lives.rs" || text.lines().count() <= FILE_LINES_MAX
+    });
+}
+
+#[test]
+fn the_core_reads_no_clock_and_rolls_no_dice() {
+    every("gets time and chance handed in", |path, text| {
+        !path.starts_with("src/")
+            || path.starts_with("src/edge")
+            || !["SystemTime", "Instant::now", "Date::now", "rand::", "Math::random"]
+                .iter()
+                .any(|it| text.contains(it))
+    });
+}
+
+#[test]
+fn only_the_edge_knows_the_platform() {
+    every("knows no platform", |path, text| {
+        !path.starts_with("src/")
+            || path.starts_with("src/edge")
+            || !["use worker", "worker::", "wasm_bindgen", "js_sys"]
+                .iter()
+                .any(|it| text.contains(it))
+    });
+}
+
+#[test]
+fn sql_stands_in_the_store_alone() {
+    every("holds no SQL", |path, text| {
+        let exempt = ["src/store", "src/edge/bench.rs", "tests/", "src/edge/sql.rs"];
+        !path.starts_with("src/")
+            || exempt.iter().any(|it| path.starts_with(it))
+            || !["SELECT ", "INSERT INTO", "UPDATE bead", "DELETE FROM"]
+                .iter()
+                .any(|it| text.contains(it))
+    });
+}
+
+/// Migrations that shipped are never edited: the hash of each is written down when it ships.
+#[test]
+fn shipped_migrations_are_as_they_were() {
+    let shipped: [(&str, u64); 0] = [];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    for (name, hash) in shipped {
+        assert_eq!(
+            fnv(&fs::read(root.join(name)).unwrap()),
+            hash,
+            "{name} has shipped; add a new one"
+        );
+    }
+    let mut names: Vec<String> = fs::read_dir(root)
+        .unwrap()
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    for (n, name) in names.iter().enumerate() {
+        assert!(name.starts_with(&format!("{:04}_", n + 1)), "{name} is out of its place");
+    }
+}
+
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
