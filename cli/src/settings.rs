@@ -64,7 +64,12 @@ struct Project {
 /// Looks in all places, in order.
 pub fn read(global: &Global) -> Result<Settings, Failure> {
     let (project, project_path) = project()?;
-    let url = global.url.clone().or_else(|| var("BEADRIG_URL")).or(project.url);
+    let said = global.url.clone().or_else(|| var("BEADRIG_URL"));
+    let own_token = global.token_file.is_some() || var("BEADRIG_TOKEN").is_some();
+    if let (None, true, Some(url)) = (&said, own_token, &project.url) {
+        not_to_a_stranger(url, &project_path)?;
+    }
+    let url = said.or(project.url);
     let rig = global.rig.clone().or_else(|| var("BEADRIG_RIG")).or(project.rig);
     Ok(Settings {
         url: check_url(url.unwrap_or_else(|| DEFAULT_URL.into()))?,
@@ -134,6 +139,17 @@ fn token(
         )));
     }
     Ok(Token { secret, source })
+}
+
+/// A project file may be anybody's: a token that is not its own goes to its address only on this machine.
+fn not_to_a_stranger(url: &str, project: &Path) -> Result<(), Failure> {
+    let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next();
+    if matches!(host, Some("127.0.0.1" | "localhost")) {
+        return Ok(());
+    }
+    let file = project.display();
+    Err(Failure::fatal(format!("the address {url} is from {file}, but the token is not"))
+        .hint("give both: --url and the token, or both in the file"))
 }
 
 /// The nearest one upward, if there is one.

@@ -79,3 +79,18 @@ fn the_project_file_is_found_upward_and_comes_last() {
     "#]]
     .assert_eq(&printed);
 }
+
+#[test]
+fn a_token_of_ones_own_does_not_go_to_an_address_that_a_directory_names() {
+    let here = directory("stranger");
+    fs::write(here.join(".beadrig/config.json"), r#"{"url": "https://example.net"}"#).unwrap();
+    let mut list = command("", &["list"]);
+    list.env_remove("BEADRIG_URL").current_dir(&here);
+    let said = output(list).replace(here.canonicalize().unwrap().to_str().unwrap(), "/project");
+    expect![[r#"
+        --- stderr
+        Error: the address https://example.net is from /project/.beadrig/config.json, but the token is not
+        Hint: give both: --url and the token, or both in the file
+        exit 1
+    "#]].assert_eq(&said.replace(here.to_str().unwrap(), "/project"));
+}
