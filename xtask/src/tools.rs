@@ -218,11 +218,14 @@ fn install(krate: &str, program: &str, version: &str, args: &[&str]) -> Result<P
         }
     }
     let mut cargo = run::cargo();
-    // Its own target directory: the profile and the flags of this repository are not for tools.
+    // Its own target directory: the profile and the flags of this repository are not for tools. Hardly optimized:
+    // they run for a second per build, and a newcomer waits for them to compile.
     cargo
-        .args(["install", krate, "--version", version, "--root"])
+        .args(["install", krate, "--version", version, "--debug", "--root"])
         .arg(&beside)
         .args(args)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_TARGET_DIR", repo::tools().join(".build"))
         .env_remove("RUSTFLAGS");
     run::step(&format!("installing {program} {version} with cargo"), program, &mut cargo)?;
