@@ -116,9 +116,15 @@ impl WorkerTools {
         })?;
         let _lock = lock()?;
         Ok(Self {
-            worker_build: install("worker-build", "worker-build", WORKER_BUILD, &["--locked"])?,
+            worker_build: install(
+                "worker-build",
+                "worker-build",
+                WORKER_BUILD,
+                "0",
+                &["--locked"],
+            )?,
             // Its own lock file names a crate that was yanked.
-            wasm_bindgen: install("wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen, &[])?,
+            wasm_bindgen: install("wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen, "1", &[])?,
         })
     }
 }
@@ -205,7 +211,13 @@ fn locked_version(name: &str) -> Result<Option<String>> {
 }
 
 /// Installs a program of a crate below `target/tools/<program>-<version>`, unless it is there.
-fn install(krate: &str, program: &str, version: &str, args: &[&str]) -> Result<PathBuf> {
+fn install(
+    krate: &str,
+    program: &str,
+    version: &str,
+    optimize: &str,
+    args: &[&str],
+) -> Result<PathBuf> {
     let place = repo::tools().join(format!("{program}-{version}"));
     let binary = place.join("bin").join(program);
     if binary.is_file() {
@@ -225,7 +237,7 @@ fn install(krate: &str, program: &str, version: &str, args: &[&str]) -> Result<P
         .arg(&beside)
         .args(args)
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimize)
         .env("CARGO_TARGET_DIR", repo::tools().join(".build"))
         .env_remove("RUSTFLAGS");
     run::step(&format!("installing {program} {version} with cargo"), program, &mut cargo)?;
