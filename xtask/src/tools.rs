@@ -116,9 +116,15 @@ impl WorkerTools {
         })?;
         let _lock = lock()?;
         Ok(Self {
-            worker_build: install("worker-build", "worker-build", WORKER_BUILD, &["--locked"])?,
+            worker_build: install(
+                "worker-build",
+                "worker-build",
+                WORKER_BUILD,
+                "0",
+                &["--locked"],
+            )?,
             // Its own lock file names a crate that was yanked.
-            wasm_bindgen: install("wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen, &[])?,
+            wasm_bindgen: install("wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen, "1", &[])?,
         })
     }
 }
@@ -205,7 +211,13 @@ fn locked_version(name: &str) -> Result<Option<String>> {
 }
 
 /// Installs a program of a crate below `target/tools/<program>-<version>`, unless it is there.
-fn install(krate: &str, program: &str, version: &str, args: &[&str]) -> Result<PathBuf> {
+fn install(
+    krate: &str,
+    program: &str,
+    version: &str,
+    optimize: &str,
+    args: &[&str],
+) -> Result<PathBuf> {
     let place = repo::tools().join(format!("{program}-{version}"));
     let binary = place.join("bin").join(program);
     if binary.is_file() {
@@ -218,11 +230,14 @@ fn install(krate: &str, program: &str, version: &str, args: &[&str]) -> Result<P
         }
     }
     let mut cargo = run::cargo();
-    // Its own target directory: the profile and the flags of this repository are not for tools.
+    // Its own target directory: the profile and the flags of this repository are not for tools. Hardly optimized:
+    // they run for a second per build, and a newcomer waits for them to compile.
     cargo
-        .args(["install", krate, "--version", version, "--root"])
+        .args(["install", krate, "--version", version, "--debug", "--root"])
         .arg(&beside)
         .args(args)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimize)
         .env("CARGO_TARGET_DIR", repo::tools().join(".build"))
         .env_remove("RUSTFLAGS");
     run::step(&format!("installing {program} {version} with cargo"), program, &mut cargo)?;
