@@ -35,6 +35,26 @@ pub struct Settings {
     pub run_timeout_s: u32,
 }
 
+/// The name of every setting, for those who want to refuse one that does not exist.
+pub const NAMES: [&str; 13] = [
+    "TOWN",
+    "AGENT_COMMAND",
+    "AGENT_MODEL",
+    "DISPATCH_ENABLED",
+    "MAX_AGENTS",
+    "MAX_ATTEMPTS",
+    "BACK_OFF_MS",
+    "ARM_DELAY_MS",
+    "ACTIVE_ALARM_MS",
+    "IDLE_ALARM_MS",
+    "START_TIMEOUT_MS",
+    "HEARTBEAT_STALE_MS",
+    "RUN_TIMEOUT_S",
+];
+
+/// What the container service reads of its own; a worker that starts one hands these on.
+pub const CONTAINER_NAMES: [&str; 3] = ["GRACE_MS", "HEARTBEAT_MS", "MAX_CONCURRENCY"];
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

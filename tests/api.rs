@@ -57,17 +57,6 @@ fn what_cannot_be_is_refused_with_its_name_and_what_to_do() {
             ("POST", "/beads/demo-1/notes", r#"{"text":" \n"}"#),
             ("POST", "/beads/demo-1/reopen", ""),
             ("POST", "/beads/demo-9/close", ""),
-            ("POST", "/agents", r#"{"role":"king","name":"x","identity":"x"}"#),
-            ("POST", "/agents", r#"{"role":"polecat","name":"x","identity":"x"}"#),
-            ("POST", "/agents", r#"{"role":"polecat","name":"y","identity":"x"}"#),
-            ("POST", "/agents/nobody/hook", r#"{"bead_id":"demo-1"}"#),
-            ("POST", "/agents/nobody/done", ""),
-            ("POST", "/agents/nobody/completed", r#"{"status":"failed","attempt":1}"#),
-            ("GET", "/agents/nobody", ""),
-            ("DELETE", "/beads", ""),
-            ("PUT", "/beads/demo-1", ""),
-            ("GET", "/nothing", ""),
-            ("POST", "/heartbeats", r#"{"protocol":2,"boot_id":"b","agents":[]}"#),
         ],
     );
     expect![[r#"
@@ -119,6 +108,30 @@ fn what_cannot_be_is_refused_with_its_name_and_what_to_do() {
             409 conflict: demo-1 is already open
         POST /beads/demo-9/close 
             404 not_found: Bead demo-9 not found
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn what_is_not_there_is_refused_and_what_is_not_allowed_too() {
+    let mut rig = TestRig::new();
+    let said = tell(
+        &mut rig,
+        &operator(),
+        &[
+            ("POST", "/agents", r#"{"role":"king","name":"x","identity":"x"}"#),
+            ("POST", "/agents", r#"{"role":"polecat","name":"x","identity":"x"}"#),
+            ("POST", "/agents", r#"{"role":"polecat","name":"y","identity":"x"}"#),
+            ("POST", "/agents/nobody/hook", r#"{"bead_id":"demo-1"}"#),
+            ("POST", "/agents/nobody/done", ""),
+            ("POST", "/agents/nobody/completed", r#"{"status":"failed","attempt":1}"#),
+            ("GET", "/agents/nobody", ""),
+            ("DELETE", "/beads", ""),
+            ("PUT", "/beads/demo-1", ""),
+            ("GET", "/nothing", ""),
+            ("POST", "/heartbeats", r#"{"protocol":2,"boot_id":"b","agents":[]}"#),
+        ],
+    );
+    expect![[r#"
         POST /agents {"role":"king","name":"x","identity":"x"}
             400 invalid: role "king" is not one of polecat, refinery, mayor, witness
         POST /agents {"role":"polecat","name":"x","identity":"x"}
@@ -126,7 +139,7 @@ fn what_cannot_be_is_refused_with_its_name_and_what_to_do() {
         POST /agents {"role":"polecat","name":"y","identity":"x"}
             409 already_exists: An agent with identity x exists already
         POST /agents/nobody/hook {"bead_id":"demo-1"}
-            404 not_found: Agent nobody not found
+            404 not_found: Bead demo-1 not found
         POST /agents/nobody/done 
             404 not_found: Agent nobody not found
         POST /agents/nobody/completed {"status":"failed","attempt":1}

@@ -107,7 +107,7 @@ fn lists_are_newest_first_by_pages_and_by_what_is_asked() {
             .unwrap()
             .iter()
             .map(|it| it["id"].as_str().unwrap().to_owned());
-        ids.map(|id| id.replace("demo-", "")).collect::<Vec<_>>().join("")
+        ids.map(|id| id.replace("demo-", "")).collect::<String>()
     };
     assert_eq!(list(""), "543210");
     assert_eq!(list("limit=2"), "54");

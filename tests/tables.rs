@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use beadrig::attempt::{self, State};
 use beadrig::bead::{Event, Status};
 use beadrig::id::{Dice, Millis};
-use beadrig::settings::Settings;
+use beadrig::settings::{NAMES, Settings};
 use beadrig::token::{Caller, Claims, Secrets, container_token};
 use expect_test::expect;
 
@@ -59,7 +59,8 @@ fn the_life_of_a_bead() {
         failed       given up             -
         failed       blocked by the rig   -
         failed       closed               closed
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -129,7 +130,8 @@ fn the_life_of_an_attempt() {
         lost      alive            -
         lost      dismissed, done  -
         lost      gone, exited     -
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 /// The container may say anything twice; the second time changes nothing.
@@ -199,7 +201,8 @@ fn a_caller_is_who_the_token_says() {
         Invalid token signature
         Invalid token signature
         Token expired
-        Invalid token signature"#]].assert_eq(&said.join("\n"));
+        Invalid token signature"#]]
+    .assert_eq(&said.join("\n"));
 }
 
 #[test]
@@ -215,6 +218,13 @@ fn a_bad_setting_is_refused_with_its_name_and_what_it_takes() {
     };
     assert_eq!(Settings::read(|_| None), Ok(Settings::default()));
     assert_eq!(Settings::read(|_| Some(" ".to_owned())), Ok(Settings::default()));
+    let asked = std::cell::RefCell::new(Vec::new());
+    Settings::read(|name| {
+        asked.borrow_mut().push(name.to_owned());
+        None
+    })
+    .unwrap();
+    assert_eq!(asked.into_inner(), NAMES, "the list of names is the list of what is read");
     let command = read("AGENT_COMMAND", "claude -p '{prompt}' --x").unwrap().agent_command;
     assert_eq!(command, ["claude", "-p", "{prompt}", "--x"]);
     assert_eq!(read("BACK_OFF_MS", "10, 20").unwrap().back_off(9), 20);

@@ -15,9 +15,6 @@ use crate::limits::{
     MAX_CONCURRENCY_DEFAULT, MAX_CONCURRENCY_MAX, SETTING_MS_MAX,
 };
 
-/// Settings whose names do not begin with `BEADRIG_`; none of them is handed on to agents.
-pub const BARE_SETTINGS: [&str; 3] = ["HEARTBEAT_MS", "GRACE_MS", "MAX_CONCURRENCY"];
-
 /// What `--help` says.
 pub const HELP: &str = "\
 beadrig-container: runs the processes of a town's agents.

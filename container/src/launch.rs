@@ -9,9 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use beadrig::settings::CONTAINER_NAMES;
 use beadrig::wire::container::StartAgent;
 
-use crate::config::{BARE_SETTINGS, Config, program_dir};
+use crate::config::{Config, program_dir};
 use crate::limits::AGENT_RETRY_S;
 
 /// Everything there is to know to start the process of a run. No `Debug`: there is a token in it.
@@ -141,7 +142,7 @@ fn identity(request: &StartAgent, config: &Config) -> impl Iterator<Item = (&'st
 /// Whether a variable is a setting of the service, and so no business of an agent.
 fn is_ours(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"BEADRIG_")
-        || BARE_SETTINGS.iter().any(|ours| name == *ours)
+        || CONTAINER_NAMES.iter().any(|ours| name == *ours)
 }
 
 /// Replaces the placeholders in one argument, in one pass: what a prompt contains is not looked at again.

@@ -2,7 +2,7 @@
 
 use worker::Env;
 
-use crate::settings::Settings;
+use crate::settings::{CONTAINER_NAMES, Settings};
 use crate::token::Secrets;
 
 /// What a deployment is given.
@@ -13,6 +13,8 @@ pub(super) struct Config {
     pub(super) signing: String,
     /// Where the container service is, if the platform does not run it.
     pub(super) container_url: Option<String>,
+    /// What a container that the platform runs is told of its own settings.
+    pub(super) container_settings: Vec<(&'static str, String)>,
     /// Where a container on the platform finds the rig API.
     pub(super) public_url: Option<String>,
 }
@@ -25,9 +27,13 @@ impl Config {
         let signing = secret("BEADRIG_JWT_SECRET");
         let text = |name: &str| var(name).filter(|it| !it.is_empty());
         Ok(Self {
-            settings: Settings::read(var).map_err(|err| err.to_string())?,
+            settings: Settings::read(&var).map_err(|err| err.to_string())?,
             secrets: Secrets::new(&secret("BEADRIG_TOKEN"), &signing)?,
             signing,
+            container_settings: CONTAINER_NAMES
+                .into_iter()
+                .filter_map(|name| text(name).map(|value| (name, value)))
+                .collect(),
             container_url: text("CONTAINER_URL"),
             public_url: text("PUBLIC_URL"),
         })

@@ -162,6 +162,9 @@ impl TownContainer {
         ] {
             set(&env, name, &value.into())?;
         }
+        for (name, value) in &config.container_settings {
+            set(&env, name, &value.into())?;
+        }
         let options = Object::new();
         set(&options, "env", &env)?;
         set(&options, "enableInternet", &JsValue::TRUE)?;

@@ -74,12 +74,12 @@ fn up_options(args: &mut lexopt::Parser) -> Result<up::Options> {
                 let (name, value) = text
                     .split_once('=')
                     .ok_or_else(|| Error::new(format!("--set takes NAME=VALUE, not \"{text}\"")))?;
-                stack::check_setting(name)?;
                 options.settings.insert(name.to_owned(), value.to_owned());
             }
             other => return Err(unexpected(other)),
         }
     }
+    stack::check_settings(&options.settings)?;
     Ok(options)
 }
 

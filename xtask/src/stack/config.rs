@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{DEFAULTS, Options};
+use super::Options;
 use crate::error::{Error, Result};
 
 /// The date whose runtime behavior the worker is written for; `wrangler.toml` has the same.
@@ -49,8 +49,7 @@ const beadrig :Workerd.Worker = (
 }
 
 fn bindings(options: &Options) -> String {
-    let mut texts: BTreeMap<&str, String> =
-        DEFAULTS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
     texts.insert("CONTAINER_URL", options.container_port.url());
     texts.insert("PUBLIC_URL", options.port.url());
     texts.extend(options.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use beadrig::settings::CONTAINER_NAMES;
 use beadrig::token::container_token;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -36,7 +37,7 @@ pub use port::{Port, is_taken};
 pub use secrets::Secrets;
 pub(crate) use secrets::write_private;
 pub use service::{Line, Service, Sink, Source};
-pub use settings::{CONTAINER, DEFAULTS, check as check_setting};
+pub use settings::check as check_settings;
 
 /// The town of a local stack: it has one.
 pub const TOWN: &str = "local";
@@ -60,7 +61,7 @@ pub struct Options {
     pub programs: PathBuf,
     /// The program that runs the worker.
     pub workerd: PathBuf,
-    /// What differs from [`DEFAULTS`]; those in [`CONTAINER`] reach the container service as well.
+    /// What differs from the defaults: settings of the rig, and of the container service.
     pub settings: BTreeMap<String, String>,
     /// More of the container service's environment.
     pub container_env: BTreeMap<String, String>,
@@ -228,7 +229,7 @@ fn container_service(options: &Options) -> Service {
     let mut env: BTreeMap<String, String> = options
         .settings
         .iter()
-        .filter(|(name, _)| CONTAINER.contains(&name.as_str()))
+        .filter(|(name, _)| CONTAINER_NAMES.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     env.extend([

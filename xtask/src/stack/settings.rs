@@ -1,48 +1,21 @@
-//! The settings of the worker, as `wrangler.toml` has them.
+//! What may be set on a local stack: the settings of the rig and those of the container service.
+
+use std::collections::BTreeMap;
+
+use beadrig::settings::{CONTAINER_NAMES, NAMES, Settings};
 
 use crate::error::{Error, Result};
 
-/// Every setting and its value unless told otherwise. A test compares this with `wrangler.toml`.
-pub const DEFAULTS: &[(&str, &str)] = &[
-    ("AGENT_COMMAND", "example-agent"),
-    ("ARM_DELAY_MS", "100"),
-    ("ACTIVE_ALARM_MS", "30000"),
-    ("IDLE_ALARM_MS", "300000"),
-    ("MAX_AGENTS", "5"),
-    ("MAX_ATTEMPTS", "5"),
-    ("START_TIMEOUT_MS", "60000"),
-    ("HEARTBEAT_MS", "30000"),
-    ("HEARTBEAT_STALE_MS", "90000"),
-    ("GUPP_MS", "1800000"),
-    ("REAPER_MS", "1800000"),
-    ("RUN_TIMEOUT_S", "2700"),
-    ("MAX_BUDGET_USD", "5"),
-    ("DISPATCH_ENABLED", "true"),
-    ("MAX_CONCURRENCY", "10"),
-    ("MAX_QUEUE_DEPTH", "100"),
-    ("JOB_TTL_S", "604800"),
-];
-
-/// What the container service reads from its environment; `GRACE_MS` is its alone.
-pub const CONTAINER: &[&str] = &[
-    "GRACE_MS",
-    "HEARTBEAT_MS",
-    "JOB_TTL_S",
-    "MAX_CONCURRENCY",
-    "MAX_QUEUE_DEPTH",
-    "RUN_TIMEOUT_S",
-];
-
-/// Whether there is a setting of this name.
-pub fn check(name: &str) -> Result<()> {
-    let known = || DEFAULTS.iter().map(|(known, _)| *known).chain(CONTAINER.iter().copied());
-    if known().any(|known| known == name) {
-        return Ok(());
+/// Refuses a name that is none, and a value that the worker would refuse.
+pub fn check(settings: &BTreeMap<String, String>) -> Result<()> {
+    let known = || NAMES.iter().chain(&CONTAINER_NAMES).copied();
+    if let Some(name) = settings.keys().find(|name| known().all(|known| known != name.as_str())) {
+        let mut names: Vec<_> = known().collect();
+        names.sort_unstable();
+        return Err(Error::new(format!("{name} is no setting; there are {}", names.join(", "))));
     }
-    let mut names: Vec<_> = known().collect();
-    names.sort_unstable();
-    names.dedup();
-    Err(Error::new(format!("{name} is no setting; there are {}", names.join(", "))))
+    let read = Settings::read(|name| settings.get(name).cloned());
+    read.map(drop).map_err(|bad| Error::new(bad.to_string()))
 }
 
 #[cfg(test)]
@@ -51,30 +24,36 @@ mod tests {
     use crate::repo;
 
     #[test]
-    fn a_local_stack_and_a_deployment_have_the_same_settings() {
+    fn a_deployment_begins_with_the_defaults() {
         let text = std::fs::read_to_string(repo::root().join("wrangler.toml")).unwrap();
         let vars = text.split("\n[vars]\n").nth(1).unwrap().split("\n[").next().unwrap();
-        let mut deployed: Vec<(&str, &str)> = vars
+        let vars: BTreeMap<&str, String> = vars
             .lines()
             .filter_map(|line| line.split('#').next()?.split_once('='))
-            .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
-            // Where it is, and what it runs, are for each deployment to say.
-            .filter(|(name, _)| !["PUBLIC_URL", "AGENT_COMMAND"].contains(name))
+            .map(|(name, value)| (name.trim(), value.trim().trim_matches('"').to_owned()))
             .collect();
-        let mut local: Vec<_> =
-            DEFAULTS.iter().copied().filter(|(name, _)| *name != "AGENT_COMMAND").collect();
-        deployed.sort_unstable();
-        local.sort_unstable();
-        assert_eq!(deployed, local);
+        let named: Vec<_> = vars.keys().copied().filter(|name| *name != "PUBLIC_URL").collect();
+        let mut known: Vec<_> = NAMES.iter().chain(&CONTAINER_NAMES).copied().collect();
+        known.sort_unstable();
+        assert_eq!(named, known);
+        assert_eq!(Settings::read(|name| vars.get(name).cloned()), Ok(Settings::default()));
     }
 
     #[test]
-    fn an_unknown_setting_is_refused_with_the_known_ones() {
-        let refused = check("MAX_AGENT").unwrap_err().to_string();
+    fn what_is_no_setting_or_a_bad_one_is_refused() {
+        let refused = |name: &str, value: &str| {
+            let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            check(&settings).unwrap_err().to_string()
+        };
+        let unknown = refused("MAX_AGENT", "5");
         assert!(
-            refused.starts_with("MAX_AGENT is no setting; there are ACTIVE_ALARM_MS,"),
-            "{refused}"
+            unknown.starts_with("MAX_AGENT is no setting; there are ACTIVE_ALARM_MS,"),
+            "{unknown}"
         );
-        check("GRACE_MS").unwrap();
+        assert_eq!(
+            refused("MAX_AGENTS", "0"),
+            "MAX_AGENTS is \"0\", but it takes a number from 1 to 50"
+        );
+        check(&BTreeMap::from([("GRACE_MS".to_owned(), "5".to_owned())])).unwrap();
     }
 }

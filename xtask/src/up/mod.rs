@@ -172,7 +172,9 @@ Beadrig is up.
 In another terminal, in this directory:
 
   export PATH=\"{programs}:$PATH\"
-  beadrig create \"Say hello\" --acceptance \"hello.txt says hello\"
+  beadrig create \"auto-dispatch smoke test\" \\
+    -d \"Read /etc/hostname inside the agent sandbox and close.\" \\
+    --acceptance \"bd note includes 'hostname=' line and bead is closed.\"
   beadrig assign <id> agent
   beadrig show <id>
 
