@@ -154,7 +154,8 @@ fn what_is_not_there_is_refused_and_what_is_not_allowed_too() {
             404 not_found: Not found
         POST /heartbeats {"protocol":2,"boot_id":"b","agents":[]}
             409 conflict: protocol 2 is not 1
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
 }
 
 #[test]
