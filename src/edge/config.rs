@@ -27,7 +27,7 @@ impl Config {
         let signing = secret("BEADRIG_JWT_SECRET");
         let text = |name: &str| var(name).filter(|it| !it.is_empty());
         Ok(Self {
-            settings: Settings::read(&var).map_err(|err| err.to_string())?,
+            settings: Settings::read(var).map_err(|err| err.to_string())?,
             secrets: Secrets::new(&secret("BEADRIG_TOKEN"), &signing)?,
             signing,
             container_settings: CONTAINER_NAMES
