@@ -356,7 +356,8 @@ fn wake_for(member: &Member, now: Millis, active: Millis) -> Millis {
     at.filter(|at| *at > now).unwrap_or(active).min(active.max(now))
 }
 
-fn free_slots(crew: &[Member], settings: &Settings) -> usize {
+/// How many more agents may be at work.
+pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
     let busy = crew
         .iter()
         .filter(|it| it.agent.role == crate::agent::Role::Polecat && !it.is_free())

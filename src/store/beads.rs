@@ -68,6 +68,22 @@ impl<S: Sql> Store<S> {
         )
     }
 
+    /// What was left for the next run on these beads.
+    pub fn checkpoints(
+        &self,
+        beads: &[&str],
+    ) -> Result<Vec<(String, serde_json::Value)>, SqlError> {
+        if beads.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.all(
+            "SELECT json_array(id, json(checkpoint))
+             FROM bead
+             WHERE id IN (SELECT value FROM json_each(?)) AND checkpoint IS NOT NULL",
+            &[to_json(&beads)],
+        )
+    }
+
     /// How many beads there are in each status.
     pub fn bead_counts(&self) -> Result<Vec<(Status, u64)>, SqlError> {
         self.all("SELECT json_array(status, count(*)) FROM bead GROUP BY status", &[])
