@@ -114,7 +114,10 @@ impl Rig<'_> {
                 .iter()
                 .filter(|it| it["attempt"]["state"] == "running")
                 .map(|it| {
-                    (it["id"].as_str().unwrap().to_owned(), it["attempt"]["number"].as_i64().unwrap())
+                    (
+                        it["id"].as_str().unwrap().to_owned(),
+                        it["attempt"]["number"].as_i64().unwrap(),
+                    )
                 })
                 .collect();
             if running.len() == count {
