@@ -61,6 +61,8 @@ pub enum Command {
     AskAgain(String, i64),
     /// Acts on what the patrol saw of a run.
     Act(String, i64, crate::engine::Judgement),
+    /// The patrol saw these attempts alive, with the last activity of each.
+    Saw(Vec<(i64, Millis)>),
 }
 
 /// What the container said to a start.

@@ -7,8 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 use worker::{Response, Url};
 
-use super::http::{answer, now};
+use super::http::{answer, moment, now};
 use super::rig::{Rig, platform};
+use super::sql::DurableSql;
+use crate::engine::Engine;
 use crate::id::Dice;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Sql as _, SqlError, Value};
@@ -19,6 +21,27 @@ struct Seed {
     beads: i64,
     #[serde(default)]
     agents: Vec<String>,
+    /// Makes every live run's last sign of life so much older.
+    #[serde(default)]
+    silence_ms: i64,
+}
+
+/// The beginning of an object, which an evicted one has again.
+pub(super) struct Opened {
+    /// Another number each time.
+    id: u64,
+    /// What the database was asked until then.
+    statements: u64,
+}
+
+impl Opened {
+    pub(super) fn of(engine: &Result<Engine<DurableSql>, String>) -> Self {
+        let statements = engine
+            .as_ref()
+            .map_or(0, |it| it.store.sql().counted.statements.load(Ordering::Relaxed));
+        // What JavaScript can hold.
+        Self { id: moment().seed >> 11, statements }
+    }
 }
 
 impl Rig {
@@ -51,6 +74,8 @@ impl Rig {
             "get_alarm": take(&self.alarms_read),
             "set_alarm": take(&self.alarms_set),
             "db_bytes": sql.database_size(),
+            "opened": self.opened.id,
+            "open_statements": self.opened.statements,
         }))
     }
 
@@ -78,6 +103,12 @@ impl Rig {
                         &[id.clone(), at.clone(), event.into()],
                     )?;
                 }
+            }
+            if seed.silence_ms > 0 {
+                sql.run(
+                    "UPDATE attempt SET last_seen = last_seen - ? WHERE ended_at IS NULL",
+                    &[seed.silence_ms.into()],
+                )?;
             }
             Ok::<_, SqlError>(())
         })

@@ -39,12 +39,16 @@ pub struct Rig {
     pub(super) alarms_read: std::sync::atomic::AtomicU64,
     #[cfg(feature = "bench")]
     pub(super) alarms_set: std::sync::atomic::AtomicU64,
+    #[cfg(feature = "bench")]
+    pub(super) opened: super::bench::Opened,
 }
 
 impl DurableObject for Rig {
     fn new(state: State, env: Env) -> Self {
         let engine = open(&state, &env);
         Self {
+            #[cfg(feature = "bench")]
+            opened: super::bench::Opened::of(&engine),
             state,
             env,
             engine,

@@ -57,6 +57,13 @@ impl DurableSql {
     }
 
     #[cfg(feature = "bench")]
+    fn count(&self, cursor: &worker::SqlCursor) {
+        self.counted.statements.fetch_add(1, Ordering::Relaxed);
+        self.counted.rows_read.fetch_add(cursor.rows_read() as u64, Ordering::Relaxed);
+        self.counted.rows_written.fetch_add(cursor.rows_written() as u64, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "bench")]
     pub(super) fn database_size(&self) -> usize {
         self.sql.database_size()
     }
@@ -73,16 +80,14 @@ impl Sql for DurableSql {
             rows.push(from_js(first.unwrap_or(SqlStorageValue::Null))?);
         }
         #[cfg(feature = "bench")]
-        {
-            self.counted.statements.fetch_add(1, Ordering::Relaxed);
-            self.counted.rows_read.fetch_add(cursor.rows_read() as u64, Ordering::Relaxed);
-            self.counted.rows_written.fetch_add(cursor.rows_written() as u64, Ordering::Relaxed);
-        }
+        self.count(&cursor);
         Ok(rows)
     }
 
     fn script(&self, sql: &str) -> Result<(), SqlError> {
         self.sql.exec(sql, None).map_err(refused)?;
+        #[cfg(feature = "bench")]
+        self.counted.statements.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -161,8 +161,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     pub(super) fn unhook_bead(&mut self, by: &Caller, agent: &str) -> Result<Reply, Error> {
-        self.speaker(by)?;
-        let member = self.member(agent)?;
+        let member = self.speaker_or(by, agent)?;
         let Some(held) = member.bead else { return Ok(Reply::Done) };
         let before = self.bead(&held.id)?;
         let mut bead = before.clone();
@@ -185,8 +184,7 @@ impl<S: Sql> Apply<'_, S> {
         agent: &str,
         data: Value,
     ) -> Result<Reply, Error> {
-        self.speaker(by)?;
-        let held = self.member(agent)?.bead.ok_or_else(|| no_hook(agent))?;
+        let held = self.speaker_or(by, agent)?.bead.ok_or_else(|| no_hook(agent))?;
         check::json("data", &data)?;
         let before = self.bead(&held.id)?;
         let bead = Bead { checkpoint: Some(data), updated_at: self.now, ..before.clone() };
@@ -195,9 +193,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     pub(super) fn heartbeat(&mut self, by: &Caller, agent: &str) -> Result<Reply, Error> {
-        if self.speaker(by)?.is_none() {
-            self.member(agent)?;
-        }
+        self.speaker_or(by, agent)?;
         self.effects.push(Effect::WakeAt(self.now.plus(self.engine.settings.active_alarm_ms)));
         Ok(Reply::Done)
     }
@@ -205,14 +201,16 @@ impl<S: Sql> Apply<'_, S> {
     /// The agent says that the work on its hook is done. This rig has no git remote, so there is nothing to merge
     /// and the bead is closed.
     pub(super) fn done(&mut self, by: &Caller, agent: &str, done: Done) -> Result<Reply, Error> {
-        if let (Caller::Agent(claims), Some(live)) = (by, self.member(agent)?.attempt)
-            && live.number == claims.attempt
-            && live.outcome == Some(attempt::State::Done)
-        {
-            return Ok(Reply::Done); // Its answer was lost, and it says so again.
+        let mut member = self.member(agent)?;
+        if let Caller::Agent(claims) = by {
+            if let Some(live) = &member.attempt
+                && live.number == claims.attempt
+                && live.outcome == Some(attempt::State::Done)
+            {
+                return Ok(Reply::Done); // Its answer was lost, and it says so again.
+            }
+            member = self.heard(claims, Some(member))?;
         }
-        self.speaker(by)?;
-        let member = self.member(agent)?;
         let held = member.bead.as_ref().ok_or_else(|| no_hook(agent))?;
         let before = self.bead(&held.id)?;
         let mut bead = before.clone();
@@ -232,6 +230,14 @@ impl<S: Sql> Apply<'_, S> {
         bead.updated_at = self.now;
         self.store().save_bead(&before, &bead)?;
         Ok(Reply::Done)
+    }
+
+    /// The agent that is spoken of, who mostly is the one that speaks.
+    fn speaker_or(&mut self, by: &Caller, agent: &str) -> Result<Member, Error> {
+        match self.speaker(by)? {
+            Some(speaker) if speaker.agent.id == agent => Ok(speaker),
+            _ => self.member(agent),
+        }
     }
 
     pub(super) fn member(&self, agent: &str) -> Result<Member, Error> {

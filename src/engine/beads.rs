@@ -60,12 +60,12 @@ impl<S: Sql> Apply<'_, S> {
     /// Files a bead, under the name it has or a new one.
     fn name_and_add(&mut self, bead: &mut Bead) -> Result<(), Error> {
         if !bead.id.is_empty() {
-            if self.store().bead(&bead.id)?.is_some() {
+            if !self.store().add_bead(bead)? {
                 return Err(
                     Refusal::new(Code::Exists, format!("Bead {} exists already", bead.id)).into()
                 );
             }
-            return Ok(self.store().add_bead(bead)?);
+            return Ok(());
         }
         let prefix = self.engine.prefix();
         // As `bd` does: short names while they suffice, longer ones when one in four would be taken.
@@ -73,8 +73,8 @@ impl<S: Sql> Apply<'_, S> {
         let chars = (3..8).find(|&chars| count < 36_i64.pow(chars) / 8).unwrap_or(8);
         loop {
             bead.id = format!("{prefix}-{}", self.dice.base36(chars as usize));
-            if self.store().bead(&bead.id)?.is_none() {
-                return Ok(self.store().add_bead(bead)?);
+            if self.store().add_bead(bead)? {
+                return Ok(());
             }
         }
     }
@@ -87,7 +87,17 @@ impl<S: Sql> Apply<'_, S> {
     ) -> Result<Reply, Error> {
         let speaker = self.speaker(by)?;
         let before = self.bead(id)?;
-        owns(by, speaker.as_ref(), &before)?;
+        self.change_bead(by, speaker.as_ref(), before, change)
+    }
+
+    fn change_bead(
+        &mut self,
+        by: &Caller,
+        speaker: Option<&Member>,
+        before: Bead,
+        change: UpdateBead,
+    ) -> Result<Reply, Error> {
+        owns(by, speaker, &before)?;
         let status = change.status.as_deref().map(check::status).transpose()?;
         let reason = check::reason(change.reason.as_deref());
         let mut bead = before.clone();
@@ -95,7 +105,7 @@ impl<S: Sql> Apply<'_, S> {
         let taken_back =
             before.is_for_agents() && !bead.is_for_agents() && before.hooked_by.is_some();
         if let Some(status) = status {
-            self.set_status(by, speaker.as_ref(), &mut bead, status, reason)?;
+            self.set_status(by, speaker, &mut bead, status, reason)?;
         } else if taken_back {
             self.set_status(by, None, &mut bead, Status::Open, None)?;
         }
@@ -155,7 +165,13 @@ impl<S: Sql> Apply<'_, S> {
             let end =
                 if speaker.is_some() { attempt::State::Done } else { attempt::State::Interrupted };
             let why = format!("{} set the bead to {status}", actor(by));
-            self.dismiss_agent(&agent, end, &why)?;
+            let live = match speaker {
+                Some(member) if member.agent.id == agent => member.attempt.clone(),
+                _ => self.store().member(&agent)?.and_then(|it| it.attempt),
+            };
+            if let Some(live) = live {
+                self.dismiss(&live, end, &why)?;
+            }
         }
         if status == Status::Open {
             start_anew(bead);
@@ -213,8 +229,10 @@ impl<S: Sql> Apply<'_, S> {
         if found.status == Status::Closed {
             return Ok(Reply::Bead(Box::new(found)));
         }
+        let speaker = self.speaker(by)?;
         let status = Some(Status::Closed.as_str().to_owned());
-        self.update_bead(by, &found.id, UpdateBead { status, reason, ..UpdateBead::default() })
+        let change = UpdateBead { status, reason, ..UpdateBead::default() };
+        self.change_bead(by, speaker.as_ref(), found, change)
     }
 
     pub(super) fn reopen_bead(
@@ -229,8 +247,10 @@ impl<S: Sql> Apply<'_, S> {
                 Refusal::new(Code::Conflict, format!("{} is already open", found.id)).into()
             );
         }
+        let speaker = self.speaker(by)?;
         let status = Some(Status::Open.as_str().to_owned());
-        self.update_bead(by, &found.id, UpdateBead { status, reason, ..UpdateBead::default() })
+        let change = UpdateBead { status, reason, ..UpdateBead::default() };
+        self.change_bead(by, speaker.as_ref(), found, change)
     }
 }
 

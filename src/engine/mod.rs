@@ -141,6 +141,10 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::Start(agent) => self.start(&agent),
             C::AskAgain(agent, attempt) => self.ask_again(&agent, attempt),
             C::Act(agent, attempt, judgement) => self.act(&agent, attempt, judgement),
+            C::Saw(seen) => {
+                self.store().saw(&seen, self.now)?;
+                Ok(Reply::Done)
+            }
         }
     }
 

@@ -25,7 +25,9 @@ impl<S: Sql> Apply<'_, S> {
                 (Some(member), Some(live)) if live.number == beat.attempt => {
                     let activity = Millis::parse(&beat.last_activity_at).unwrap_or(self.now);
                     match live.state {
-                        State::Claimed | State::Starting => self.alive(member, live, activity)?,
+                        State::Claimed | State::Starting => {
+                            self.alive(member, live, activity)?;
+                        }
                         _ if is_news(live, self.now) => seen.push((live.number, activity)),
                         _ => {}
                     }
@@ -90,7 +92,7 @@ impl<S: Sql> Apply<'_, S> {
             return Ok(Reply::Done);
         };
         match (answer, live.state) {
-            (StartAnswer::Accepted, _) => self.alive(&member, live, self.now)?,
+            (StartAnswer::Accepted, _) => drop(self.alive(&member, live, self.now)?),
             (StartAnswer::Refused(why), State::Starting | State::Stopping) => {
                 self.over(&member, live, End::new(State::Failed, format!("start refused: {why}")))?;
             }

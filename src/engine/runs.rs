@@ -36,9 +36,19 @@ impl<S: Sql> Apply<'_, S> {
     /// The agent that speaks, if it is one: only its live attempt may, and what it says shows that it is alive.
     pub(super) fn speaker(&mut self, by: &Caller) -> Result<Option<Member>, Error> {
         let Caller::Agent(claims) = by else { return Ok(None) };
-        let (member, live) = self.engine.live_attempt(claims)?;
-        self.alive(&member, &live, self.now)?;
-        Ok(Some(member))
+        let member = self.store().member(&claims.agent_id)?;
+        self.heard(claims, member).map(Some)
+    }
+
+    /// Takes what an agent says as a sign of life, and answers what is known of the agent then.
+    pub(super) fn heard(
+        &mut self,
+        claims: &Claims,
+        member: Option<Member>,
+    ) -> Result<Member, Error> {
+        let (mut member, live) = is_live(claims, member)?;
+        member.attempt = Some(self.alive(&member, &live, self.now)?);
+        Ok(member)
     }
 
     /// Asks for a run of a bead on an agent that is free; gives the bead up if it ran too often. The caller saves.
@@ -100,12 +110,12 @@ impl<S: Sql> Apply<'_, S> {
         member: &Member,
         live: &Attempt,
         activity: Millis,
-    ) -> Result<(), Error> {
+    ) -> Result<Attempt, Error> {
         if matches!(live.state, State::Running | State::Stopping) {
             if is_news(live, self.now) {
                 self.store().saw(&[(live.number, activity)], self.now)?;
             }
-            return Ok(());
+            return Ok(live.clone());
         }
         let mut after = self.step(live, Event::Alive)?;
         after.accepted_at = Some(self.now);
@@ -122,21 +132,7 @@ impl<S: Sql> Apply<'_, S> {
             let number = live.number.to_string();
             self.event(&bead.id, &member.agent.id, "agent_spawned", (None, Some(&number)), None)?;
         }
-        Ok(())
-    }
-
-    /// Ends an agent's run, if it has one.
-    pub(super) fn dismiss_agent(
-        &mut self,
-        agent: &str,
-        end: State,
-        why: &str,
-    ) -> Result<(), Error> {
-        let member = self.store().member(agent)?;
-        match member.and_then(|it| it.attempt) {
-            Some(live) => self.dismiss(&live, end, why),
-            None => Ok(()),
-        }
+        Ok(after)
     }
 
     /// Says that a live run is wanted no more. One that is done may finish by itself first; the tick ends it.
@@ -290,24 +286,25 @@ impl<S: Sql> Apply<'_, S> {
 impl<S: Sql> Engine<S> {
     /// Refuses a token whose attempt is not the live one.
     pub fn check_live(&self, claims: &Claims) -> Result<(), Error> {
-        self.live_attempt(claims).map(drop)
+        Ok(is_live(claims, self.store.member(&claims.agent_id)?).map(drop)?)
     }
+}
 
-    fn live_attempt(&self, claims: &Claims) -> Result<(Member, Attempt), Error> {
-        let stale = |why: &str| {
-            let Claims { attempt, agent_id, .. } = claims;
-            Refusal::new(Code::StaleAttempt, format!("attempt {attempt} of agent {agent_id} {why}"))
-        };
-        let member = self.store.member(&claims.agent_id)?.ok_or_else(|| stale("is unknown"))?;
-        match member.attempt.clone() {
-            Some(live) if live.number == claims.attempt && live.state != State::Stopping => {
-                Ok((member, live))
-            }
-            Some(live) if live.number != claims.attempt => {
-                Err(stale(&format!("is over; attempt {} is current", live.number)).into())
-            }
-            _ => Err(stale("is over; stop").into()),
+/// Refuses claims that are not those of the agent's live attempt.
+fn is_live(claims: &Claims, member: Option<Member>) -> Result<(Member, Attempt), Refusal> {
+    let stale = |why: &str| {
+        let Claims { attempt, agent_id, .. } = claims;
+        Refusal::new(Code::StaleAttempt, format!("attempt {attempt} of agent {agent_id} {why}"))
+    };
+    let member = member.ok_or_else(|| stale("is unknown"))?;
+    match member.attempt.clone() {
+        Some(live) if live.number == claims.attempt && live.state != State::Stopping => {
+            Ok((member, live))
         }
+        Some(live) if live.number != claims.attempt => {
+            Err(stale(&format!("is over; attempt {} is current", live.number)))
+        }
+        _ => Err(stale("is over; stop")),
     }
 }
 

@@ -96,6 +96,7 @@ impl<S: Sql> Engine<S> {
             Ok((crew, _)) => crew,
             Err(err) => return vec![fault("witnessPatrol", None, &err)],
         };
+        let mut seen_alive = Vec::new();
         for live in crew.iter().filter_map(|it| it.attempt.as_ref()) {
             if live.accepted_at.is_some_and(|at| at >= asked) {
                 continue;
@@ -108,10 +109,20 @@ impl<S: Sql> Engine<S> {
                     .find(|it| it.agent_id == live.agent && it.attempt == live.number)
                     .map_or(Seen::Absent, |it| Seen::Present(Box::new(it.clone()))),
             };
-            if let Some(judgement) = judge(live, &seen, moment.now, &self.settings) {
-                let command = Command::Act(live.agent.clone(), live.number, judgement);
-                self.carry_out("witnessPatrol", moment, command, &mut effects);
+            match judge(live, &seen, moment.now, &self.settings) {
+                // Nothing but the time changes: all of them at once.
+                Some(Judgement::Alive(activity)) if live.state == State::Running => {
+                    seen_alive.push((live.number, activity));
+                }
+                Some(judgement) => {
+                    let command = Command::Act(live.agent.clone(), live.number, judgement);
+                    self.carry_out("witnessPatrol", moment, command, &mut effects);
+                }
+                None => {}
             }
+        }
+        if !seen_alive.is_empty() {
+            self.carry_out("witnessPatrol", moment, Command::Saw(seen_alive), &mut effects);
         }
         effects
     }
@@ -210,7 +221,7 @@ impl<S: Sql> Apply<'_, S> {
             return Ok(Reply::Done);
         };
         match judgement {
-            Judgement::Alive(activity) => self.alive(&member, live, activity)?,
+            Judgement::Alive(activity) => drop(self.alive(&member, live, activity)?),
             Judgement::Over(state, reason, exit_code, output) => {
                 self.over(&member, live, End { state, reason, exit_code, output })?;
             }
@@ -345,7 +356,8 @@ fn wake_for(member: &Member, now: Millis, active: Millis) -> Millis {
     at.filter(|at| *at > now).unwrap_or(active).min(active.max(now))
 }
 
-fn free_slots(crew: &[Member], settings: &Settings) -> usize {
+/// How many more agents may be at work.
+pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
     let busy = crew
         .iter()
         .filter(|it| it.agent.role == crate::agent::Role::Polecat && !it.is_free())

@@ -1,6 +1,10 @@
 //! The rows as answers. Reads only.
 
-use super::{Engine, agents, check};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Engine, agents, check, tick};
 use crate::agent::Role;
 use crate::attempt::{Attempt, State};
 use crate::bead::{Bead, PRIORITIES, Status};
@@ -40,17 +44,41 @@ impl<S: Sql> Engine<S> {
         if filter.limit == 0 {
             return Ok(Vec::new());
         }
-        self.store.beads(&filter)?.into_iter().map(|bead| self.bead_view(bead, now)).collect()
+        let beads = self.store.beads(&filter)?;
+        let crew = self.concerned(&beads)?;
+        Ok(beads.into_iter().map(|bead| self.shown(bead, &crew, now)).collect())
     }
 
     /// A bead as it is shown.
     pub fn bead_view(&self, bead: Bead, now: Millis) -> Result<BeadView, Error> {
-        let waiting = self.waiting(&bead, now)?;
+        let crew = self.concerned(std::slice::from_ref(&bead))?;
+        Ok(self.shown(bead, &crew, now))
+    }
+
+    /// The agents that these beads may wait for: none, the one that holds it, or all.
+    fn concerned(&self, beads: &[Bead]) -> Result<Vec<Member>, Error> {
+        let mut holders = Vec::new();
+        for bead in beads.iter().filter(|bead| bead.is_for_agents()) {
+            match (bead.status, &bead.hooked_by) {
+                (Status::InProgress, Some(agent)) => holders.push(agent),
+                (Status::Open, _) => return Ok(self.store.crew()?.0),
+                _ => {}
+            }
+        }
+        Ok(match holders.as_slice() {
+            [] => Vec::new(),
+            [agent] => self.store.member(agent)?.into_iter().collect(),
+            _ => self.store.crew()?.0,
+        })
+    }
+
+    fn shown(&self, bead: Bead, crew: &[Member], now: Millis) -> BeadView {
+        let waiting = self.waiting(&bead, crew, now);
         let attempts = super::beads::in_window(&bead.runs, now).len();
         let failure = bead
             .failure_code
             .map(|code| Failure { code, message: bead.failure_message.unwrap_or_default() });
-        Ok(BeadView {
+        BeadView {
             id: bead.id,
             kind: bead.kind,
             status: bead.status.as_str().to_owned(),
@@ -79,34 +107,35 @@ impl<S: Sql> Engine<S> {
             convoy_id: None,
             molecule_id: None,
             notes: None,
-        })
+        }
     }
 
     /// Why a bead that is for agents is not at work.
-    fn waiting(&self, bead: &Bead, now: Millis) -> Result<Option<Waiting>, Error> {
+    fn waiting(&self, bead: &Bead, crew: &[Member], now: Millis) -> Option<Waiting> {
         if !bead.is_for_agents() {
-            return Ok(None);
+            return None;
         }
         let say = |reason: &str, until: Option<Millis>, message: String| {
             let until = until.map(|at| at.to_string());
-            Ok(Some(Waiting { reason: reason.to_owned(), message, until }))
+            Some(Waiting { reason: reason.to_owned(), message, until })
         };
         if let (Status::InProgress, Some(agent)) = (bead.status, &bead.hooked_by) {
-            let live = self.store.member(agent)?.and_then(|it| it.attempt);
+            let member = crew.iter().find(|it| it.agent.id == *agent);
+            let live = member.and_then(|it| it.attempt.as_ref());
             return match live {
                 Some(Attempt { state: State::Claimed, reason, retry_at, .. }) => {
-                    let why = reason.unwrap_or_else(|| "no room in the container".to_owned());
+                    let why = reason.as_deref().unwrap_or("no room in the container");
                     say(
                         "container_unavailable",
-                        retry_at,
+                        *retry_at,
                         format!("claimed; waits for the container: {why}"),
                     )
                 }
-                _ => Ok(None),
+                _ => None,
             };
         }
         if bead.status != Status::Open {
-            return Ok(None);
+            return None;
         }
         if bead.acceptance_criteria.is_none() {
             let message = "has no acceptance criteria, and an agent takes no bead without; \
@@ -132,7 +161,7 @@ impl<S: Sql> Engine<S> {
                 format!("{runs} of {max} attempts failed; next try at {at}"),
             );
         }
-        if self.store.busy()? >= self.settings.max_agents as usize {
+        if tick::free_slots(crew, &self.settings) == 0 {
             let max = self.settings.max_agents;
             return say("no_capacity", None, format!("all {max} agents of the rig are at work"));
         }
@@ -157,38 +186,26 @@ impl<S: Sql> Engine<S> {
             .map(|it| Role::parse(it).ok_or_else(|| agents::bad_role(it)))
             .transpose()?;
         let (crew, _) = self.store.crew()?;
-        crew.into_iter()
+        let mut checkpoints = self.checkpoints(&crew)?;
+        Ok(crew
+            .into_iter()
             .filter(|it| role.is_none_or(|role| it.agent.role == role))
             .filter(|it| get("status").is_none_or(|status| it.state().on_the_wire() == status))
-            .map(|it| self.agent_view(it, now))
-            .collect()
+            .map(|it| agent_view(it, &mut checkpoints, now))
+            .collect())
     }
 
     /// An agent as it is shown.
     pub fn agent_view(&self, member: Member, now: Millis) -> Result<AgentView, Error> {
-        let state = member.state();
-        let held = match &member.bead {
-            Some(held) => self.store.bead(&held.id)?,
-            None => None,
-        };
-        let runs = held.as_ref().map_or(0, |bead| super::beads::in_window(&bead.runs, now).len());
-        Ok(AgentView {
-            role: member.agent.role.as_str().to_owned(),
-            name: member.agent.name,
-            identity: member.agent.identity,
-            status: state.on_the_wire().to_owned(),
-            current_hook_bead_id: member.bead.map(|it| it.id),
-            dispatch_attempts: u32::try_from(runs).unwrap_or(u32::MAX),
-            last_activity_at: member
-                .attempt
-                .as_ref()
-                .and_then(|it| it.last_activity)
-                .map(|at| at.to_string()),
-            attempt: member.attempt.map(attempt_view),
-            checkpoint: held.and_then(|bead| bead.checkpoint),
-            created_at: member.agent.created_at.to_string(),
-            id: member.agent.id,
-        })
+        let mut checkpoints = self.checkpoints(std::slice::from_ref(&member))?;
+        Ok(agent_view(member, &mut checkpoints, now))
+    }
+
+    /// What was left on the hooks of these agents.
+    fn checkpoints(&self, crew: &[Member]) -> Result<BTreeMap<String, Value>, Error> {
+        let beads: Vec<&str> =
+            crew.iter().filter_map(|it| it.bead.as_ref()).map(|it| it.id.as_str()).collect();
+        Ok(self.store.checkpoints(&beads)?.into_iter().collect())
     }
 
     /// What the rig is doing; `next_tick` is the alarm that is set.
@@ -202,6 +219,28 @@ impl<S: Sql> Engine<S> {
             dispatch_enabled: self.settings.dispatch_enabled,
             next_tick_at: next_tick.map(|at| at.to_string()),
         })
+    }
+}
+
+fn agent_view(member: Member, checkpoints: &mut BTreeMap<String, Value>, now: Millis) -> AgentView {
+    let state = member.state();
+    let runs = member.bead.as_ref().map_or(0, |it| super::beads::in_window(&it.runs, now).len());
+    AgentView {
+        role: member.agent.role.as_str().to_owned(),
+        name: member.agent.name,
+        identity: member.agent.identity,
+        status: state.on_the_wire().to_owned(),
+        checkpoint: member.bead.as_ref().and_then(|it| checkpoints.remove(&it.id)),
+        current_hook_bead_id: member.bead.map(|it| it.id),
+        dispatch_attempts: u32::try_from(runs).unwrap_or(u32::MAX),
+        last_activity_at: member
+            .attempt
+            .as_ref()
+            .and_then(|it| it.last_activity)
+            .map(|at| at.to_string()),
+        attempt: member.attempt.map(attempt_view),
+        created_at: member.agent.created_at.to_string(),
+        id: member.agent.id,
     }
 }
 

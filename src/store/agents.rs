@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Sql, SqlError, Store};
-use crate::agent::{Agent, Role, State};
+use crate::agent::{Agent, State};
 use crate::attempt::Attempt;
 use crate::bead::SENTINEL;
 use crate::id::Millis;
@@ -88,11 +88,5 @@ impl<S: Sql> Store<S> {
             ],
         )?;
         Ok(!added.is_empty())
-    }
-
-    /// How many polecats hold a bead or run.
-    pub fn busy(&self) -> Result<usize, SqlError> {
-        let (crew, _) = self.crew()?;
-        Ok(crew.iter().filter(|it| it.agent.role == Role::Polecat && !it.is_free()).count())
     }
 }

@@ -68,6 +68,22 @@ impl<S: Sql> Store<S> {
         )
     }
 
+    /// What was left for the next run on these beads.
+    pub fn checkpoints(
+        &self,
+        beads: &[&str],
+    ) -> Result<Vec<(String, serde_json::Value)>, SqlError> {
+        if beads.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.all(
+            "SELECT json_array(id, json(checkpoint))
+             FROM bead
+             WHERE id IN (SELECT value FROM json_each(?)) AND checkpoint IS NOT NULL",
+            &[to_json(&beads)],
+        )
+    }
+
     /// How many beads there are in each status.
     pub fn bead_counts(&self) -> Result<Vec<(Status, u64)>, SqlError> {
         self.all("SELECT json_array(status, count(*)) FROM bead GROUP BY status", &[])
@@ -106,14 +122,20 @@ impl<S: Sql> Store<S> {
         Ok(at.map(Millis))
     }
 
-    /// Files a new bead.
-    pub fn add_bead(&self, bead: &Bead) -> Result<(), SqlError> {
+    /// Files a new bead; false if its name is taken.
+    pub fn add_bead(&self, bead: &Bead) -> Result<bool, SqlError> {
         let columns = columns(bead);
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let marks = vec!["?"; columns.len()].join(", ");
         let args: Vec<Value> = columns.into_iter().map(|(_, value)| value).collect();
-        self.run(&format!("INSERT INTO bead ({}) VALUES ({marks})", names.join(", ")), &args)?;
-        Ok(())
+        let names = names.join(", ");
+        let added = self.run(
+            &format!(
+                "INSERT INTO bead ({names}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING RETURNING 1"
+            ),
+            &args,
+        )?;
+        Ok(!added.is_empty())
     }
 
     /// Writes what differs between two states of a bead, and nothing else: an index is only rewritten for a
