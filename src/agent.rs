@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt;
 use crate::id::Millis;
+use crate::refusal::Refusal;
 
 /// What an agent is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +44,12 @@ impl Role {
     }
 
     /// Reads a role.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Polecat, Self::Refinery, Self::Mayor, Self::Witness]
-            .into_iter()
-            .find(|role| role.as_str() == text)
+    pub fn read(text: &str) -> Result<Self, Refusal> {
+        let all = [Self::Polecat, Self::Refinery, Self::Mayor, Self::Witness];
+        all.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+            let names = all.map(Self::as_str).join(", ");
+            Refusal::invalid("role", format!("{text:?} is not one of {names}"))
+        })
     }
 }
 

@@ -147,13 +147,13 @@ fn what_is_not_there_is_refused_and_what_is_not_allowed_too() {
         GET /agents/nobody 
             404 not_found: Agent nobody not found
         DELETE /beads 
-            405 method_not_allowed: DELETE is not allowed here; GET, POST
+            405 method_not_allowed: DELETE is not allowed here, but POST, GET
         PUT /beads/demo-1 
-            405 method_not_allowed: PUT is not allowed here; GET, PATCH
+            405 method_not_allowed: PUT is not allowed here, but GET, PATCH
         GET /nothing 
             404 not_found: Not found
         POST /heartbeats {"protocol":2,"boot_id":"b","agents":[]}
-            409 conflict: protocol 2 is not 1
+            409 conflict: protocol 2 is not 1; roll out both parts
     "#]]
     .assert_eq(&said);
 }
@@ -229,9 +229,9 @@ fn an_agent_may_do_what_is_its_own_and_nothing_else() {
         POST /beads {"title":"more of me","assignee":"agent"}
             403 forbidden: an agent may not assign work to `agent`; leave that to a person
         POST /agents {"role":"polecat","name":"x","identity":"x"}
-            403 forbidden: an agent may not make agents or speak for others
+            403 forbidden: an agent may not do this; leave it to a person
         POST /heartbeats {"protocol":1,"boot_id":"b","agents":[]}
-            403 forbidden: an agent may not make agents or speak for others
+            403 forbidden: an agent may not do this; leave it to a person
         POST /agents/THEM/done {}
             403 forbidden: Token agentId does not match route
         DELETE /agents/THEM/hook 

@@ -15,7 +15,7 @@ use crate::wire::rig::{Done, RegisterAgent};
 
 impl<S: Sql> Apply<'_, S> {
     pub(super) fn register_agent(&mut self, fields: RegisterAgent) -> Result<Reply, Error> {
-        let role = Role::parse(&fields.role).ok_or_else(|| bad_role(&fields.role))?;
+        let role = Role::read(&fields.role)?;
         let agent = self.new_agent(
             role,
             check::name("name", &fields.name)?,
@@ -255,9 +255,4 @@ fn room_for_agents(count: usize) -> Result<(), Refusal> {
 
 fn no_hook(agent: &str) -> Refusal {
     Refusal::new(Code::Conflict, format!("Agent {agent} has no hooked bead"))
-}
-
-/// Refuses a role that is none.
-pub(super) fn bad_role(role: &str) -> Refusal {
-    Refusal::invalid("role", format!("{role:?} is not one of polecat, refinery, mayor, witness"))
 }

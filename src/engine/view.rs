@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Engine, agents, check, tick};
+use super::{Engine, check, tick};
 use crate::agent::Role;
 use crate::attempt::{Attempt, State};
 use crate::bead::{Bead, PRIORITIES, Status};
@@ -182,9 +182,7 @@ impl<S: Sql> Engine<S> {
     ) -> Result<Vec<AgentView>, Error> {
         let get =
             |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let role = get("role")
-            .map(|it| Role::parse(it).ok_or_else(|| agents::bad_role(it)))
-            .transpose()?;
+        let role = get("role").map(Role::read).transpose()?;
         let (crew, _) = self.store.crew()?;
         let mut checkpoints = self.checkpoints(&crew)?;
         Ok(crew

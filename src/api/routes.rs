@@ -1,0 +1,109 @@
+//! The table of routes: what is matched, who may come, what answers. It decides nothing else.
+
+use std::marker::PhantomData;
+
+use super::{Answer, Call, agents, beads, health, status};
+use crate::command::Error;
+use crate::refusal::{Code, Refusal};
+use crate::store::Sql;
+
+/// Who may use a route. The operator may use all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody else.
+    Operator,
+    /// Agents of the rig; what they may change is decided with the change.
+    Rig,
+    /// The agent that the path names.
+    OwnAgent,
+    /// The container of the rig's town.
+    Container,
+    /// The container, and the agent that the path names: what is said about its run.
+    Report,
+}
+
+/// One route.
+pub struct Route<S: 'static> {
+    /// `GET`, `POST`, ….
+    pub method: &'static str,
+    /// What follows `/api/rigs/:rigId`; a part that begins with a colon stands for anything.
+    pub path: &'static str,
+    /// Who may come.
+    pub access: Access,
+    /// What answers.
+    pub answer: fn(&Call<'_, S>) -> Result<Answer, Error>,
+}
+
+/// Holds the table.
+pub struct Routes<S>(PhantomData<S>);
+
+const fn route<S>(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    answer: fn(&Call<'_, S>) -> Result<Answer, Error>,
+) -> Route<S> {
+    Route { method, path, access, answer }
+}
+
+impl<S: Sql + 'static> Routes<S> {
+    /// Every route of a rig. Of two that match, the first answers.
+    pub const ALL: &'static [Route<S>] = &[
+        route("POST", "/beads", Access::Rig, beads::create),
+        route("GET", "/beads", Access::Rig, beads::list),
+        route("GET", "/beads/:id", Access::Rig, beads::get),
+        route("PATCH", "/beads/:id", Access::Rig, beads::update),
+        route("PATCH", "/beads/:id/status", Access::Rig, beads::set_status),
+        route("POST", "/beads/:id/notes", Access::Rig, beads::add_note),
+        route("POST", "/beads/:id/close", Access::Rig, beads::close),
+        route("POST", "/beads/:id/reopen", Access::Rig, beads::reopen),
+        route("POST", "/agents", Access::Operator, agents::register),
+        route("GET", "/agents", Access::Rig, agents::list),
+        route("POST", "/agents/get-or-create", Access::Operator, agents::get_or_create),
+        route("GET", "/agents/:id", Access::Rig, agents::get),
+        route("POST", "/agents/:id/hook", Access::OwnAgent, agents::hook),
+        route("DELETE", "/agents/:id/hook", Access::OwnAgent, agents::unhook),
+        route("POST", "/agents/:id/checkpoint", Access::OwnAgent, agents::checkpoint),
+        route("POST", "/agents/:id/heartbeat", Access::OwnAgent, agents::heartbeat),
+        route("POST", "/agents/:id/done", Access::OwnAgent, agents::done),
+        route("POST", "/agents/:id/completed", Access::Report, agents::completed),
+        route("POST", "/heartbeats", Access::Container, agents::heartbeats),
+        route("GET", "/status", Access::Rig, status),
+        route("GET", "/health", Access::Rig, health),
+    ];
+}
+
+/// The route of a request and what its path leaves open: 404 for a path that is none, 405 for a method that the
+/// path does not have.
+pub(super) fn find<S: Sql + 'static>(
+    method: &str,
+    segments: &[String],
+) -> Result<(&'static Route<S>, Vec<String>), Refusal> {
+    let mut others = Vec::new();
+    for route in Routes::<S>::ALL {
+        match params(route.path, segments) {
+            Some(params) if route.method == method => return Ok((route, params)),
+            Some(_) => others.push(route.method),
+            None => {}
+        }
+    }
+    if others.is_empty() {
+        return Err(Refusal::new(Code::NotFound, "Not found"));
+    }
+    others.dedup();
+    let message = format!("{method} is not allowed here, but {}", others.join(", "));
+    Err(Refusal::new(Code::MethodNotAllowed, message))
+}
+
+fn params(path: &str, segments: &[String]) -> Option<Vec<String>> {
+    let mut parts = path.trim_start_matches('/').split('/');
+    let mut params = Vec::new();
+    for segment in segments {
+        match parts.next()? {
+            part if part.starts_with(':') => params.push(segment.clone()),
+            part if part == segment => {}
+            _ => return None,
+        }
+    }
+    parts.next().is_none().then_some(params)
+}
