@@ -207,7 +207,7 @@ fn hash(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
 }
 
 /// "640 KB of wasm, 220 KB gzipped".
-fn size(wasm: &Path) -> Result<String> {
+pub fn size(wasm: &Path) -> Result<String> {
     let bytes = fs::read(wasm).doing_to("read", wasm)?;
     let raw = bytes.len() / 1024;
     Ok(match gzipped(bytes) {
