@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the Unix epoch. Always handed in; the core reads no clock.
@@ -26,17 +26,21 @@ impl Millis {
 
     /// Reads RFC 3339.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<Timestamp>().ok().map(|at| Self(at.as_millisecond()))
+        DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
     }
 }
 
 /// RFC 3339 in UTC with milliseconds, as on the wire.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX);
-        write!(f, "{at:.3}")
+        let at = DateTime::from_timestamp_millis(self.0.clamp(FIRST_MS, LAST_MS));
+        f.write_str(&at.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
+
+/// The first and the last moment that RFC 3339 can write: the years 0000 and 9999.
+const FIRST_MS: i64 = -62_167_219_200_000;
+const LAST_MS: i64 = 253_402_300_799_999;
 
 /// What chance there is in a command: a seed handed in with it, so that a run can be repeated.
 #[derive(Debug)]
@@ -70,5 +74,31 @@ impl Dice {
     /// A job id: 12 hex digits, as the agent service has them.
     pub fn job_id(&mut self) -> String {
         format!("{:012x}", self.roll() >> 16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Millis;
+
+    #[test]
+    fn times_are_read_as_rfc_3339_has_them_and_written_in_utc() {
+        for (text, written) in [
+            ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.000Z"),
+            ("2026-01-31t12:00:00.1239z", "2026-01-31T12:00:00.123Z"),
+            ("2026-01-31T12:00:00+05:30", "2026-01-31T06:30:00.000Z"),
+            ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(Millis::parse(text).unwrap().to_string(), written);
+        }
+        for text in ["", "2026-01-31", "2026-01-31T12:00:00", "2026-02-30T12:00:00Z", "soon"] {
+            assert_eq!(Millis::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_written_is_the_nearest_that_can() {
+        assert_eq!(Millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Millis(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
     }
 }

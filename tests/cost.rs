@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask test cost`. It prints its table with `-- --nocapture`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints a table")]
+
 #[path = "cost/live.rs"]
 mod live;
 
@@ -65,7 +67,7 @@ fn fall_silent(rig: &Rig<'_>) {
 }
 
 /// A rig with a past in which so many agents work, and who they are.
-fn rig_at_work<'a>(live: &'a Live, past: u64, agents: usize) -> (Rig<'a>, Vec<(String, i64)>) {
+fn rig_at_work(live: &Live, past: u64, agents: usize) -> (Rig<'_>, Vec<(String, i64)>) {
     let rig = live.rig(format!("rig-{past}-{agents}"));
     rig.bench("seed", &json!({"beads": past}));
     for n in 0..agents {
@@ -143,10 +145,10 @@ fn calls(live: &Live, past: u64, table: &mut Table) {
     assert_eq!(beads.as_array().unwrap().len(), 100);
     note("list 100 unfinished", unfinished);
     note("list 100", list("").0);
-    let beat = || own.post(&format!("/agents/{agent}/heartbeat"), &json!({}));
-    note("heartbeat of an agent", cost(&rig, beat).0);
+    let heartbeat = || own.post(&format!("/agents/{agent}/heartbeat"), &json!({}));
+    note("heartbeat of an agent", cost(&rig, heartbeat).0);
     fall_silent(&rig);
-    note("heartbeat of an agent, due", cost(&rig, beat).0);
+    note("heartbeat of an agent, due", cost(&rig, heartbeat).0);
     let done = || own.post(&format!("/agents/{agent}/done"), &json!({"summary": "done"}));
     note("done", cost(&rig, done).0);
 }

@@ -25,7 +25,6 @@ use worker::{Context, Env, Request, Response, Result, event};
 
 use crate::refusal::{Code, Refusal};
 use crate::token::Caller;
-use config::Config;
 use http::{answer, refuse};
 
 /// The front door.
@@ -50,8 +49,9 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
         ["__bench" | "__fault", "rigs", rig, _, ..] => ("RIG", *rig),
         _ => return Err(Refusal::new(Code::NotFound, "Not found")),
     };
-    let config = Config::read(env).map_err(|err| Refusal::new(Code::NotConfigured, err))?;
-    let caller = http::caller(&req, &config.secrets)?;
+    // The rest of the environment is for the objects, which read it once.
+    let secrets = config::secrets(env).map_err(|err| Refusal::new(Code::NotConfigured, err))?;
+    let caller = http::caller(&req, &secrets)?;
     if binding == "TOWN_CONTAINER" && !matches!(caller, Caller::Operator { .. }) {
         return Err(Refusal::new(Code::Forbidden, "only the operator may speak to the container"));
     }

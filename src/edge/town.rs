@@ -54,6 +54,9 @@ impl DurableObject for TownContainer {
     }
 
     async fn fetch(&self, mut req: Request) -> Result<Response> {
+        if let Err(why) = &self.config {
+            return refuse(&Refusal::new(Code::NotConfigured, why.clone()));
+        }
         let body = match http::body(&mut req).await {
             Ok(body) => body,
             Err(refusal) => return refuse(&refusal),

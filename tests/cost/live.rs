@@ -1,5 +1,7 @@
 //! A local stack, and what a test asks of its rigs.
 
+#![allow(dead_code, reason = "each test crate uses its part")]
+
 use std::time::{Duration, Instant};
 
 use beadrig::token::Claims;
@@ -17,7 +19,11 @@ pub(crate) struct Live {
 impl Live {
     /// Starts one with these settings.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// Starts one that keeps everything there.
+    pub(crate) fn start_in(dir: TempDir, settings: &[(&str, &str)]) -> Self {
         let options = Options::for_test(dir.path()).unwrap();
         let options = settings.iter().fold(options, |it, (name, value)| it.set(name, value));
         let stack = Stack::start(options).unwrap();
@@ -34,7 +40,7 @@ impl Live {
 pub(crate) fn client() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(60)));
+        .timeout_global(Some(Duration::from_mins(1)));
     config.build().into()
 }
 
