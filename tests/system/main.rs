@@ -1,1 +1,33 @@
-//! The whole system.
+//! The whole system: the real worker on workerd, the real container service, the real command line, real agents.
+//!
+//! | module | promise |
+//! |---|---|
+//! | `smoke` | what the handbook shows works |
+//! | `kills` | whatever is killed, whenever: the work is done, and never by two at once |
+//! | `faults` | a panic or an endless wait costs one request or one tick |
+//! | `starts` | a start that is refused or lost neither loses nor doubles the work |
+//! | `bounds` | runs are counted, room is limited, and what waits says why |
+//! | `unreachable` | a container that hangs does not make the rig hang |
+//! | `taken_back` | what a person takes back stops |
+//! | `access` | who may do what, and that no token is in a log |
+//! | `restart` | what was answered is still there afterwards |
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and say how"
+)]
+
+mod access;
+mod bounds;
+mod faults;
+mod kills;
+mod proxy;
+mod restart;
+mod rig;
+mod runs;
+mod smoke;
+mod starts;
+mod support;
+mod taken_back;
+mod unreachable;
