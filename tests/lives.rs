@@ -349,6 +349,77 @@ fn an_answer_that_never_comes_starts_no_second_process() {
 }
 
 #[test]
+fn a_start_that_got_through_counts_although_the_container_was_full_when_asked_again() {
+    check(
+        "
+        bead b1 fix the parser
+        container mute
+        tick
+        container full
+        wait 10s
+        tick
+        show b1
+        beats
+        show b1
+        ",
+        expect![[r#"
+            bead b1 fix the parser
+            container mute
+            tick
+                b1 note: auto-dispatcher claimed at 00:00:00.000Z
+                start Toast #1 on b1
+                b1 start_unknown: no answer
+            container full
+            wait 10s
+            tick
+                start Toast #1 on b1
+                b1 waiting_for_container: 10 of 10 agents run
+            show b1
+                in_progress attempts=0 waiting=container_unavailable
+            beats
+                b1 agent_spawned by Toast #1
+                Toast #1: ok
+            show b1
+                in_progress attempts=1
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_ended_before_anyone_knew_that_it_had_begun_counts() {
+    check(
+        "
+        bead b1 fix the parser
+        container mute
+        tick
+        container full
+        wait 10s
+        tick
+        exits Toast 1
+        show b1
+        ",
+        expect![[r#"
+            bead b1 fix the parser
+            container mute
+            tick
+                b1 note: auto-dispatcher claimed at 00:00:00.000Z
+                start Toast #1 on b1
+                b1 start_unknown: no answer
+            container full
+            wait 10s
+            tick
+                start Toast #1 on b1
+                b1 waiting_for_container: 10 of 10 agents run
+            exits Toast 1
+                b1 agent_exited: attempt #1: exited with code 1
+                b1 note: attempt 1 of 5: exited with code 1 without closing the bead (last output: thread 'main' panicked); next try at 00:00:…
+            show b1
+                open attempts=1 waiting=back_off
+        "#]],
+    );
+}
+
+#[test]
 fn a_start_that_the_container_never_got_is_tried_again_after_its_deadline() {
     check(
         "

@@ -127,6 +127,7 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(hooked) = &member.bead {
             let before = self.bead(&hooked.id)?;
             let mut bead = before.clone();
+            count_hidden(&mut bead, live);
             self.write_note(&mut bead, DISPATCHER, &format!("dispatched: job={}", live.job))?;
             self.store().save_bead(&before, &bead)?;
             let number = live.number.to_string();
@@ -182,6 +183,7 @@ impl<S: Sql> Apply<'_, S> {
         let mut bead = before.clone();
         bead.runs = in_window(&bead.runs, self.now);
         bead.losses = in_window(&bead.losses, self.now);
+        count_hidden(&mut bead, live);
         let settings = &self.engine.settings;
         let mut reason = end.reason.clone();
         if after.state == State::Exited {
@@ -305,6 +307,13 @@ fn is_live(claims: &Claims, member: Option<Member>) -> Result<(Member, Attempt),
             Err(stale(&format!("is over; attempt {} is current", live.number)))
         }
         _ => Err(stale("is over; stop")),
+    }
+}
+
+/// Counts a run of which was thought that there was no room for it: an earlier request had got through.
+fn count_hidden(bead: &mut Bead, live: &Attempt) {
+    if live.state == State::Claimed {
+        bead.runs.push(live.asked_at);
     }
 }
 
