@@ -187,7 +187,7 @@ fn a_request_that_makes_no_sense_is_told_why() {
         (r#"{"title":"x","priority":9}"#, "priority"),
         ("{}", "title"),
         ("{", "EOF"),
-        ("", "EOF"),
+        ("", "JSON object"),
     ] {
         let said = refused(&rig, token, ("POST", &beads, body), bad);
         assert!(said.contains(named), "{body:?}: {said:?} does not name {named}");
