@@ -10,7 +10,7 @@ use std::time::Instant;
 use xtask::stack::START;
 
 use crate::proxy::{Fate, Proxy};
-use crate::rig::Rig;
+use crate::rig::{Rig, notes};
 use crate::runs::{Entry, GATES, kill_process};
 use crate::support::{LATER, SOON, World, until};
 
@@ -101,6 +101,12 @@ impl Case<'_> {
         let told = || format!("{:?} {:?}\n{}", self.victim, self.step, rig.runs.told());
         assert!(runs.contains(&rig.runs.of(&bead).len()), "not {runs:?} runs: {}", told());
         assert_eq!(closed["attempts"], attempts, "{closed:#}\n{}", told());
+        if self.victim == Victim::Worker {
+            for text in ["claimed by agent ", "half of it is done", "all of it is done"] {
+                let times = notes(&closed).matches(text).count();
+                assert_eq!(times, 1, "\"{text}\" is noted {times} times: {}", told());
+            }
+        }
         assert_eq!(rig.runs.count(&bead, "ended"), usize::from(!self.dies_closed()), "{}", told());
     }
 
@@ -120,7 +126,7 @@ impl Case<'_> {
             Step::Assigned => {}
             Step::Claimed => {
                 rig.bead_until(&bead, "claimed", SOON, |bead| {
-                    crate::rig::notes(bead).starts_with("auto-dispatcher claimed at ")
+                    notes(bead).starts_with("auto-dispatcher claimed at ")
                 });
                 until("start on its way", SOON, || {
                     let sent = self.proxy.starts();

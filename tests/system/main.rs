@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `smoke` | what the handbook shows works |
 //! | `kills` | whatever is killed, whenever: the work is done, and never by two at once |
+//! | `storm` | the same without a plan |
 //! | `faults` | a panic or an endless wait costs one request or one tick |
 //! | `starts` | a start that is refused or lost neither loses nor doubles the work |
 //! | `bounds` | runs are counted, room is limited, and what waits says why |
@@ -28,6 +29,7 @@ mod rig;
 mod runs;
 mod smoke;
 mod starts;
+mod storm;
 mod support;
 mod taken_back;
 mod unreachable;
