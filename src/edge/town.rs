@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
-    AbortController, Container, Delay, DurableObject, Env, Fetch, Headers, Method, Request,
-    RequestInit, Response, Result, State, durable_object,
+    AbortController, AbortSignal, Container, Delay, DurableObject, Env, Fetch, Headers, Method,
+    Request, RequestInit, Response, Result, State, durable_object, web_sys,
 };
 
 use super::config::Config;
@@ -173,16 +173,17 @@ impl TownContainer {
 
     async fn destroy(&self) -> Result<Response> {
         self.answered.store(0, Ordering::Relaxed);
-        match self.state.container() {
-            Some(container) => {
-                container.destroy(Some("the operator asked for it")).await?;
-                answer(200, r#"{"destroyed":true}"#)
+        let Some(container) = self.state.container() else {
+            let why = "the platform runs no container here; stop the service by hand";
+            return problem(409, "invalid", why);
+        };
+        match within(ANSWER_MS, container.destroy(Some("the operator asked for it"))).await {
+            Some(Ok(())) => answer(200, r#"{"destroyed":true}"#),
+            Some(Err(err)) => problem(504, "unknown", &format!("destroy: {err}")),
+            None => {
+                let why = format!("the platform did not end the container within {ANSWER_MS} ms");
+                problem(504, "unknown", &why)
             }
-            None => problem(
-                409,
-                "invalid",
-                "the platform runs no container here; stop the service by hand",
-            ),
         }
     }
 
@@ -194,47 +195,52 @@ impl TownContainer {
         body: &[u8],
         ms: u64,
     ) -> std::result::Result<Response, String> {
+        let controller = AbortController::default();
+        let signal = controller.signal();
+        let work = async {
+            let request = self.request(method, path, body, &signal)?;
+            if self.config()?.container_url.is_some() {
+                return Fetch::Request(request).send().await;
+            }
+            self.container()?.get_tcp_port(PORT)?.fetch_request(request).await
+        };
+        let sent = within(ms, work).await;
+        let at = if matches!(sent, Some(Ok(_))) { now().0 } else { 0 };
+        self.answered.store(at, Ordering::Relaxed);
+        match sent {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(err)) => Err(format!("the container does not answer: {err}")),
+            None => {
+                controller.abort();
+                Err(format!("the container did not answer within {ms} ms"))
+            }
+        }
+    }
+
+    /// A request that the signal ends wherever it is: a connection that stays open keeps the container awake.
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        signal: &AbortSignal,
+    ) -> Result<Request> {
         let config = self.config()?;
-        let mut init = RequestInit::new();
+        let base = config.container_url.as_deref().unwrap_or("http://container");
         let headers = Headers::new();
         let token = container_token(&config.signing, &self.town());
-        headers.set("authorization", &format!("Bearer {token}")).map_err(|err| err.to_string())?;
-        headers.set("content-type", "application/json").map_err(|err| err.to_string())?;
+        headers.set("authorization", &format!("Bearer {token}"))?;
+        headers.set("content-type", "application/json")?;
+        let mut init = RequestInit::new();
         if !body.is_empty() {
             init.with_body(Some(js_sys::Uint8Array::from(body).into()));
         }
         init.with_method(method).with_headers(headers);
-        let controller = AbortController::default();
-        let signal = controller.signal();
-        let work = async {
-            if let Some(base) = &config.container_url {
-                let url = format!("{}{path}", base.trim_end_matches('/'));
-                let request = Request::new_with_init(&url, &init)?;
-                Fetch::Request(request).send_with_signal(&signal).await
-            } else {
-                let container = self.container().map_err(worker::Error::RustError)?;
-                container
-                    .get_tcp_port(PORT)?
-                    .fetch(format!("http://container{path}"), Some(init))
-                    .await
-            }
-        };
-        let sent = within(ms, work).await;
-        match sent {
-            Some(Ok(response)) => {
-                self.answered.store(now().0, Ordering::Relaxed);
-                Ok(response)
-            }
-            Some(Err(err)) => {
-                self.answered.store(0, Ordering::Relaxed);
-                Err(format!("the container does not answer: {err}"))
-            }
-            None => {
-                controller.abort();
-                self.answered.store(0, Ordering::Relaxed);
-                Err(format!("the container did not answer within {ms} ms"))
-            }
-        }
+        // `RequestInit` of `worker` 0.8 takes no signal.
+        let init = web_sys::RequestInit::from(&init);
+        init.set_signal(Some(signal));
+        let url = format!("{}{path}", base.trim_end_matches('/'));
+        Ok(web_sys::Request::new_with_str_and_init(&url, &init)?.into())
     }
 }
 
