@@ -16,6 +16,7 @@ use worker::{
 
 use super::config::Config;
 use super::http::{self, answer, now, refuse, within};
+use crate::id::Millis;
 use crate::refusal::{Code, Refusal};
 use crate::token::container_token;
 use crate::wire::container::Problem;
@@ -46,11 +47,18 @@ pub struct TownContainer {
     config: std::result::Result<Config, String>,
     /// A hint only: when the container answered last.
     answered: AtomicI64,
+    /// A hint only: when the container was started last.
+    started: AtomicI64,
 }
 
 impl DurableObject for TownContainer {
     fn new(state: State, env: Env) -> Self {
-        Self { state, config: Config::read(&env), answered: AtomicI64::new(0) }
+        Self {
+            state,
+            config: Config::read(&env),
+            answered: AtomicI64::new(0),
+            started: AtomicI64::new(0),
+        }
     }
 
     async fn fetch(&self, mut req: Request) -> Result<Response> {
@@ -114,16 +122,16 @@ impl TownContainer {
             return Ok(());
         }
         let config = self.config()?;
-        let mut patience = 0;
         if config.container_url.is_none() {
             let container = self.container()?;
             if !container.running() {
                 self.start(&container)?;
-                patience = BOOT_MS;
+                self.started.store(now().0, Ordering::Relaxed);
             }
             keep(&container).await?;
         }
-        let until = now().plus(patience);
+        // Whoever asks while it comes up waits with the one that started it.
+        let until = Millis(self.started.load(Ordering::Relaxed)).plus(BOOT_MS);
         loop {
             match self.send(Method::Get, "/health", &[], PROBE_MS).await {
                 Ok(response) if response.status_code() == 200 => return Ok(()),
