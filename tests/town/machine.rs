@@ -4,9 +4,9 @@
 //! created --start--> running --its process ends, or it is killed--> exited
 //! ```
 //!
-//! Like a container it is one machine: when its first process ends, all that was started in it ends. Unlike one it
-//! sees the whole file system and all ports; so the port that it was told to listen on becomes a free one, and
-//! its data directory one of its own.
+//! Like a container it is one machine: when its first process ends, all that was started in it ends (what of it has
+//! its working directory there, on systems with a `/proc`). Unlike one it sees the whole file system and all ports;
+//! so the port that it was told to listen on becomes a free one, and its data directory one of its own.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
