@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
-    AbortController, Container, Delay, DurableObject, Env, Fetch, Headers, Method, Request,
-    RequestInit, Response, Result, State, durable_object,
+    AbortController, AbortSignal, Container, Delay, DurableObject, Env, Fetch, Headers, Method,
+    Request, RequestInit, Response, Result, State, durable_object, web_sys,
 };
 
 use super::config::Config;
 use super::http::{self, answer, now, refuse, within};
+use crate::id::Millis;
 use crate::refusal::{Code, Refusal};
 use crate::token::container_token;
 use crate::wire::container::Problem;
@@ -46,11 +47,18 @@ pub struct TownContainer {
     config: std::result::Result<Config, String>,
     /// A hint only: when the container answered last.
     answered: AtomicI64,
+    /// A hint only: when the container was started last.
+    started: AtomicI64,
 }
 
 impl DurableObject for TownContainer {
     fn new(state: State, env: Env) -> Self {
-        Self { state, config: Config::read(&env), answered: AtomicI64::new(0) }
+        Self {
+            state,
+            config: Config::read(&env),
+            answered: AtomicI64::new(0),
+            started: AtomicI64::new(0),
+        }
     }
 
     async fn fetch(&self, mut req: Request) -> Result<Response> {
@@ -117,16 +125,16 @@ impl TownContainer {
             return Ok(());
         }
         let config = self.config()?;
-        let mut patience = 0;
         if config.container_url.is_none() {
             let container = self.container()?;
             if !container.running() {
                 self.start(&container)?;
-                patience = BOOT_MS;
+                self.started.store(now().0, Ordering::Relaxed);
             }
             keep(&container).await?;
         }
-        let until = now().plus(patience);
+        // Whoever asks while it comes up waits with the one that started it.
+        let until = Millis(self.started.load(Ordering::Relaxed)).plus(BOOT_MS);
         loop {
             match self.send(Method::Get, "/health", &[], PROBE_MS).await {
                 Ok(response) if response.status_code() == 200 => return Ok(()),
@@ -176,16 +184,17 @@ impl TownContainer {
 
     async fn destroy(&self) -> Result<Response> {
         self.answered.store(0, Ordering::Relaxed);
-        match self.state.container() {
-            Some(container) => {
-                container.destroy(Some("the operator asked for it")).await?;
-                answer(200, r#"{"destroyed":true}"#)
+        let Some(container) = self.state.container() else {
+            let why = "the platform runs no container here; stop the service by hand";
+            return problem(409, "invalid", why);
+        };
+        match within(ANSWER_MS, container.destroy(Some("the operator asked for it"))).await {
+            Some(Ok(())) => answer(200, r#"{"destroyed":true}"#),
+            Some(Err(err)) => problem(504, "unknown", &format!("destroy: {err}")),
+            None => {
+                let why = format!("the platform did not end the container within {ANSWER_MS} ms");
+                problem(504, "unknown", &why)
             }
-            None => problem(
-                409,
-                "invalid",
-                "the platform runs no container here; stop the service by hand",
-            ),
         }
     }
 
@@ -197,47 +206,52 @@ impl TownContainer {
         body: &[u8],
         ms: u64,
     ) -> std::result::Result<Response, String> {
+        let controller = AbortController::default();
+        let signal = controller.signal();
+        let work = async {
+            let request = self.request(method, path, body, &signal)?;
+            if self.config()?.container_url.is_some() {
+                return Fetch::Request(request).send().await;
+            }
+            self.container()?.get_tcp_port(PORT)?.fetch_request(request).await
+        };
+        let sent = within(ms, work).await;
+        let at = if matches!(sent, Some(Ok(_))) { now().0 } else { 0 };
+        self.answered.store(at, Ordering::Relaxed);
+        match sent {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(err)) => Err(format!("the container does not answer: {err}")),
+            None => {
+                controller.abort();
+                Err(format!("the container did not answer within {ms} ms"))
+            }
+        }
+    }
+
+    /// A request that the signal ends wherever it is: a connection that stays open keeps the container awake.
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        signal: &AbortSignal,
+    ) -> Result<Request> {
         let config = self.config()?;
-        let mut init = RequestInit::new();
+        let base = config.container_url.as_deref().unwrap_or("http://container");
         let headers = Headers::new();
         let token = container_token(&config.signing, &self.town());
-        headers.set("authorization", &format!("Bearer {token}")).map_err(|err| err.to_string())?;
-        headers.set("content-type", "application/json").map_err(|err| err.to_string())?;
+        headers.set("authorization", &format!("Bearer {token}"))?;
+        headers.set("content-type", "application/json")?;
+        let mut init = RequestInit::new();
         if !body.is_empty() {
             init.with_body(Some(js_sys::Uint8Array::from(body).into()));
         }
         init.with_method(method).with_headers(headers);
-        let controller = AbortController::default();
-        let signal = controller.signal();
-        let work = async {
-            if let Some(base) = &config.container_url {
-                let url = format!("{}{path}", base.trim_end_matches('/'));
-                let request = Request::new_with_init(&url, &init)?;
-                Fetch::Request(request).send_with_signal(&signal).await
-            } else {
-                let container = self.container().map_err(worker::Error::RustError)?;
-                container
-                    .get_tcp_port(PORT)?
-                    .fetch(format!("http://container{path}"), Some(init))
-                    .await
-            }
-        };
-        let sent = within(ms, work).await;
-        match sent {
-            Some(Ok(response)) => {
-                self.answered.store(now().0, Ordering::Relaxed);
-                Ok(response)
-            }
-            Some(Err(err)) => {
-                self.answered.store(0, Ordering::Relaxed);
-                Err(format!("the container does not answer: {err}"))
-            }
-            None => {
-                controller.abort();
-                self.answered.store(0, Ordering::Relaxed);
-                Err(format!("the container did not answer within {ms} ms"))
-            }
-        }
+        // `RequestInit` of `worker` 0.8 takes no signal.
+        let init = web_sys::RequestInit::from(&init);
+        init.set_signal(Some(signal));
+        let url = format!("{}{path}", base.trim_end_matches('/'));
+        Ok(web_sys::Request::new_with_str_and_init(&url, &init)?.into())
     }
 }
 

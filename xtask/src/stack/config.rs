@@ -15,6 +15,10 @@ pub(super) fn workerd(options: &Options) -> Result<String> {
     let state = quoted_path(&options.data.join("state"))?;
     let address = quoted(&options.port.address());
     let bindings = bindings(options);
+    let (container, engine) = match &options.engine {
+        Some(socket) => containers(socket)?,
+        None => Default::default(),
+    };
     Ok(format!(
         r#"# Written at every start.
 using Workerd = import "/workerd/workerd.capnp";
@@ -40,17 +44,32 @@ const beadrig :Workerd.Worker = (
   globalOutbound = "internet",
   durableObjectNamespaces = [
     (className = "Rig", uniqueKey = "beadrig-rig-v1", enableSql = true),
-    (className = "TownContainer", uniqueKey = "beadrig-town-v1", enableSql = true),
+    (className = "TownContainer", uniqueKey = "beadrig-town-v1", enableSql = true{container}),
   ],
   durableObjectStorage = (localDisk = "state"),
-);
+{engine});
 "#
     ))
 }
 
+/// What makes workerd start the town's container: what its object gets, and who is asked for it.
+fn containers(socket: &Path) -> Result<(String, String)> {
+    let mut address = String::from("unix:");
+    address.push_str(text(socket)?);
+    let container = r#", container = (imageName = "beadrig-container")"#;
+    let engine = format!(
+        "  containerEngine = (localDocker = (\n    socketPath = {},\n    \
+         containerEgressInterceptorImage = \"cloudflare/proxy-everything\",\n  )),\n",
+        quoted(&address)
+    );
+    Ok((container.to_owned(), engine))
+}
+
 fn bindings(options: &Options) -> String {
     let mut texts: BTreeMap<&str, String> = BTreeMap::new();
-    texts.insert("CONTAINER_URL", options.container_port.url());
+    if options.engine.is_none() {
+        texts.insert("CONTAINER_URL", options.container_port.url());
+    }
     texts.insert("PUBLIC_URL", options.port.url());
     texts.extend(options.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
     let mut out = String::new();
@@ -71,8 +90,11 @@ fn line(out: &mut String, name: &str, value: &str) {
 }
 
 fn quoted_path(path: &Path) -> Result<String> {
-    let text = path.to_str();
-    text.map(quoted).ok_or_else(|| Error::new(format!("{} is not UTF-8", path.display())))
+    text(path).map(quoted)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| Error::new(format!("{} is not UTF-8", path.display())))
 }
 
 /// A text as Cap'n Proto writes it.

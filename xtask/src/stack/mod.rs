@@ -63,6 +63,9 @@ pub struct Options {
     pub workerd: PathBuf,
     /// What differs from the defaults: settings of the rig, and of the container service.
     pub settings: BTreeMap<String, String>,
+    /// The socket of a container engine. With it the town's object starts the container service by itself,
+    /// as on the platform; the stack has none of its own then.
+    pub engine: Option<PathBuf>,
     /// More of the container service's environment.
     pub container_env: BTreeMap<String, String>,
     /// Gets every line that a part writes, besides its log file.
@@ -92,6 +95,7 @@ impl Options {
             programs,
             workerd: Tools::find()?.workerd,
             settings: BTreeMap::new(),
+            engine: None,
             container_env: BTreeMap::new(),
             sink: None,
             sweep: true,
@@ -110,7 +114,7 @@ impl Options {
 pub struct Stack {
     /// workerd with the worker.
     pub worker: Service,
-    /// The container service.
+    /// The container service; it never runs where there is an engine.
     pub container: Service,
     options: Options,
 }
@@ -119,9 +123,14 @@ impl Stack {
     /// Starts both parts and returns when both answer.
     pub fn start(options: Options) -> Result<Self> {
         let stack = Self::prepare(options)?;
-        stack.container.start()?;
+        let own = stack.options.engine.is_none();
+        if own {
+            stack.container.start()?;
+        }
         stack.worker.start()?;
-        stack.container.wait_healthy(START)?;
+        if own {
+            stack.container.wait_healthy(START)?;
+        }
         stack.worker.wait_healthy(START)?;
         Ok(stack)
     }
@@ -196,7 +205,8 @@ impl Drop for Stack {
 /// Who drops a stack does not wait for work to be saved.
 const DROP_GRACE: Duration = Duration::from_secs(10);
 
-fn sweep(dir: &Path) {
+/// Kills every process whose working directory is below a directory. Where there is a `/proc`.
+pub fn sweep(dir: &Path) {
     let Ok(processes) = fs::read_dir("/proc") else { return };
     for process in processes.flatten() {
         let works_here =
@@ -212,10 +222,13 @@ fn sweep(dir: &Path) {
 fn worker_service(options: &Options, config: &Path) -> Service {
     let (workerd, config) = (options.workerd.clone(), config.to_owned());
     let secrets = options.secrets.clone();
+    // It takes a configuration with containers only so.
+    let experimental = options.engine.is_some().then_some("--experimental");
     let command = move || {
         let mut command = Command::new(&workerd);
         command
             .arg("serve")
+            .args(experimental)
             .arg(&config)
             .env("BEADRIG_TOKEN", &secrets.token)
             .env("BEADRIG_JWT_SECRET", &secrets.jwt_secret);

@@ -71,6 +71,7 @@ pub fn run(options: Options) -> Result<()> {
         programs: repo::programs(false),
         workerd: tools.workerd,
         settings: options.settings,
+        engine: None,
         container_env: BTreeMap::new(),
         sink: Some(Arc::new(move |line| shown.line(&line))),
         sweep: false,
