@@ -39,7 +39,6 @@ use crate::wire::rig::Health;
 use crate::wire::{Envelope, PROTOCOL};
 
 pub use headers::{Header, cors, preflight};
-pub use refusals::trace;
 pub use routes::{Access, Route, Routes};
 
 /// A request to one rig, by someone who was identified.
@@ -83,7 +82,7 @@ pub fn wants_alarm(path: &str) -> bool {
     matches!(path, "/status" | "/health")
 }
 
-/// The API as OpenAPI describes it; a test writes it.
+/// The API as an OpenAPI document; a test writes it.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// Answers a request. `HEAD` is `GET`, whose body the edge then leaves out.
@@ -96,10 +95,7 @@ pub fn handle<S: Sql + 'static>(
     let request = &Request { method, ..request.clone() };
     let mut response = match answer(engine, moment, request) {
         Ok(response) => response,
-        Err(Error::Refused(refusal)) => match trace(engine, moment, request, &refusal) {
-            Ok(()) => refused::<S>(request, &refusal),
-            Err(err) => fault(moment, &err.to_string()),
-        },
+        Err(Error::Refused(refusal)) => refuse_traced(engine, moment, request, &refusal),
         Err(Error::Fault(err)) => fault(moment, &err.to_string()),
     };
     if method == "GET" && response.status == 200 {
@@ -113,7 +109,16 @@ pub fn handle<S: Sql + 'static>(
     response
 }
 
-fn refused<S: Sql + 'static>(request: &Request<'_>, refusal: &Refusal) -> Response {
+/// Refuses a request of someone who was identified.
+pub fn refuse_traced<S: Sql + 'static>(
+    engine: &Engine<S>,
+    moment: Moment,
+    request: &Request<'_>,
+    refusal: &Refusal,
+) -> Response {
+    if let Err(err) = refusals::trace(engine, moment, request, refusal) {
+        return fault(moment, &err.to_string());
+    }
     let mut response = refuse(refusal);
     if refusal.code == Code::MethodNotAllowed
         && let Ok(segments) = body::segments(request.path)

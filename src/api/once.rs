@@ -5,6 +5,8 @@
 //! same time cannot be: an object is single-threaded, and nothing waits between the question and the answer. A call
 //! without a key pays nothing.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::Request;
@@ -85,8 +87,7 @@ fn name(request: &Request<'_>, key: &str) -> Result<String, Refusal> {
     Ok(format!("{caller}\n{} {}\n{key}", request.method, request.path))
 }
 
-/// 128 bits of SHA-256, written as hexadecimal: nobody finds another body for it.
+/// 128 bits of SHA-256: nobody finds another body for it.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16])
 }

@@ -34,7 +34,7 @@ pub fn document<S: Sql + 'static>() -> Value {
     }
     paths.insert("/health".to_owned(), front("Says that the worker answers.", false));
     paths.insert("/openapi.json".to_owned(), front("Answers this document.", true));
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Beadrig",
@@ -49,7 +49,10 @@ pub fn document<S: Sql + 'static>() -> Value {
             "responses": refusals(),
             "schemas": shapes.all(),
         },
-    })
+    });
+    // The same text, whatever the map keeps the keys in.
+    document.sort_all_objects();
+    document
 }
 
 /// The routes as rows of a Markdown table.

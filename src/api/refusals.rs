@@ -12,7 +12,7 @@ use crate::wire::rig;
 
 /// Writes a refusal down, if it is one that somebody will ask about: not every mistyped name, but whoever may not,
 /// comes too late, or wants too much. Whoever has no token does not come so far.
-pub fn trace<S: Sql>(
+pub(super) fn trace<S: Sql>(
     engine: &Engine<S>,
     moment: Moment,
     request: &Request<'_>,

@@ -9,8 +9,6 @@ use crate::token::Secrets;
 pub(super) struct Config {
     pub(super) settings: Settings,
     pub(super) secrets: Secrets,
-    /// Signs tokens; the container's is derived from it.
-    pub(super) signing: String,
     /// Where the container service is, if the platform does not run it.
     pub(super) container_url: Option<String>,
     /// What a container that the platform runs is told of its own settings.
@@ -24,12 +22,10 @@ impl Config {
     pub(super) fn read(env: &Env) -> Result<Self, String> {
         let var = |name: &str| env.var(name).ok().map(|it| it.to_string());
         let secret = |name: &str| env.secret(name).map(|it| it.to_string()).unwrap_or_default();
-        let signing = secret("BEADRIG_JWT_SECRET");
         let text = |name: &str| var(name).filter(|it| !it.is_empty());
         Ok(Self {
             settings: Settings::read(var).map_err(|err| err.to_string())?,
-            secrets: Secrets::new(&secret("BEADRIG_TOKEN"), &signing)?,
-            signing,
+            secrets: Secrets::new(&secret("BEADRIG_TOKEN"), &secret("BEADRIG_JWT_SECRET"))?,
             container_settings: CONTAINER_NAMES
                 .into_iter()
                 .filter_map(|name| text(name).map(|value| (name, value)))
