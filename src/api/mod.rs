@@ -82,7 +82,7 @@ pub fn wants_alarm(path: &str) -> bool {
     matches!(path, "/status" | "/health")
 }
 
-/// The API as an OpenAPI document; a test writes it.
+/// The API for programs that read descriptions; a test writes it.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// Answers a request. `HEAD` is `GET`, whose body the edge then leaves out.
