@@ -1,5 +1,5 @@
-//! The API as an OpenAPI 3.1 document and as a table for people, made from the routes and from what `describe` says of
-//! them. It is made natively, by a test; the worker only serves what was made.
+//! The API as a document in the words of `OpenAPI` 3.1, and as a table for people, made from the routes and from what
+//! `describe` says of them. It is made natively, by a test; the worker only serves what was made.
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
