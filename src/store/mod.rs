@@ -13,7 +13,8 @@ mod notes;
 mod refused_calls;
 pub mod sql;
 
-use std::cell::Cell;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::de::DeserializeOwned;
 
@@ -31,14 +32,14 @@ use crate::limits;
 /// Typed access to the tables.
 pub struct Store<S> {
     sql: S,
-    /// Whether a transaction is open.
-    open: Cell<bool>,
+    /// Whether a transaction is open. Atomic, because a panic may pass by a `Cell` half-way.
+    open: AtomicBool,
 }
 
 impl<S: Sql> Store<S> {
     /// Opens the store, bringing its schema up to date; one statement when it is.
     pub fn open(sql: S) -> Result<Self, SqlError> {
-        let store = Self { sql, open: Cell::new(false) };
+        let store = Self { sql, open: AtomicBool::new(false) };
         store.migrate()?;
         Ok(store)
     }
@@ -54,14 +55,14 @@ impl<S: Sql> Store<S> {
         if self.is_open() {
             return work();
         }
-        self.open.set(true);
+        self.open.store(true, Relaxed);
         let _closes = Closes(&self.open);
         self.sql.atomically(work)
     }
 
     /// Whether a transaction is open.
     pub fn is_open(&self) -> bool {
-        self.open.get()
+        self.open.load(Relaxed)
     }
 
     /// The database underneath, for tests and benchmarks.
@@ -116,11 +117,11 @@ impl<S: Sql> Store<S> {
 }
 
 /// Says that the transaction is over, also when it panicked.
-struct Closes<'a>(&'a Cell<bool>);
+struct Closes<'a>(&'a AtomicBool);
 
 impl Drop for Closes<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.0.store(false, Relaxed);
     }
 }
 
