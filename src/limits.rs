@@ -81,6 +81,33 @@ pub const ALARM_MIN_MS: i64 = 1_000;
 /// An agent's token outlives its run's time limit by this much, in seconds.
 pub const TOKEN_GRACE_S: i64 = 3_600;
 
+/// Bytes in a path below a rig: names, a few of them.
+pub const PATH_BYTES_MAX: usize = 2_048;
+
+/// Bytes in a query string: every filter there is, each at its longest.
+pub const QUERY_BYTES_MAX: usize = 8_192;
+
+/// Characters in an `Idempotency-Key`: three UUIDs.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 128;
+
+/// How long an answer is kept under its `Idempotency-Key`, in milliseconds: whoever comes later does not repeat.
+pub const KEPT_ANSWER_MS: i64 = 24 * HOUR_MS;
+
+/// Answers that are kept at once; the oldest go first.
+pub const KEPT_ANSWERS_MAX: i64 = 10_000;
+
+/// Bytes of an answer that is kept; of a larger one it is only known that it was given.
+pub const KEPT_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Refused calls that are remembered; the oldest go first.
+pub const REFUSED_CALLS_MAX: i64 = 1_000;
+
+/// Refused calls that are written down in one minute: enough to see what goes wrong, too few to cost anything.
+pub const REFUSED_CALLS_A_MINUTE: i64 = 60;
+
+/// Characters of the path of a refused call that are written down.
+pub const REFUSED_PATH_CHARS_MAX: usize = 256;
+
 /// Parameters of one statement in a Durable Object.
 pub const SQL_PARAMETERS_MAX: usize = 100;
 

@@ -56,6 +56,8 @@ pub enum Code {
     StaleAttempt,
     /// Something of that name is there already.
     Exists,
+    /// An `Idempotency-Key` was used for something else.
+    IdempotencyMismatch,
     /// A bound was reached.
     LimitReached,
     /// The body is too large.
@@ -79,6 +81,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::StaleAttempt => "stale_attempt",
             Self::Exists => "already_exists",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::LimitReached => "limit_reached",
             Self::TooLarge => "too_large",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -95,7 +98,7 @@ impl Code {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::Conflict | Self::StaleAttempt | Self::Exists => 409,
+            Self::Conflict | Self::StaleAttempt | Self::Exists | Self::IdempotencyMismatch => 409,
             Self::TooLarge => 413,
             Self::LimitReached => 429,
             Self::NotConfigured => 500,

@@ -33,10 +33,12 @@ pub struct Settings {
     pub heartbeat_stale_ms: i64,
     /// `RUN_TIMEOUT_S`: a run may take so long.
     pub run_timeout_s: u32,
+    /// `CORS_ORIGIN`: the origin whose pages may call the API; none without it.
+    pub cors_origin: Option<String>,
 }
 
 /// The name of every setting, for those who want to refuse one that does not exist.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "TOWN",
     "AGENT_COMMAND",
     "AGENT_MODEL",
@@ -50,6 +52,7 @@ pub const NAMES: [&str; 13] = [
     "START_TIMEOUT_MS",
     "HEARTBEAT_STALE_MS",
     "RUN_TIMEOUT_S",
+    "CORS_ORIGIN",
 ];
 
 /// What the container service reads of its own; a worker that starts one hands these on.
@@ -71,6 +74,7 @@ impl Default for Settings {
             start_timeout_ms: 60_000,
             heartbeat_stale_ms: 90_000,
             run_timeout_s: 2_700,
+            cors_origin: None,
         }
     }
 }
@@ -125,6 +129,7 @@ impl Settings {
                 "seconds from 1 to 86400",
                 default.run_timeout_s,
             )?,
+            cors_origin: vars.origin("CORS_ORIGIN")?,
         })
     }
 
@@ -186,6 +191,15 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
             let fits = value.len() <= 64
                 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
             fits.then(|| value.to_owned())
+        })
+    }
+
+    fn origin(&self, name: &'static str) -> Result<Option<String>, BadSetting> {
+        let takes = "an origin such as https://board.example.com, without a slash at the end";
+        self.parsed(name, takes, None, |value| {
+            let host = ["https://", "http://"].iter().find_map(|it| value.strip_prefix(it))?;
+            let fits = |it: u8| it.is_ascii_alphanumeric() || b".-:[]".contains(&it);
+            (!host.is_empty() && host.bytes().all(fits)).then(|| Some(value.to_owned()))
         })
     }
 

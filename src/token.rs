@@ -68,28 +68,29 @@ pub enum TokenError {
     Expired,
 }
 
-/// The secrets of a deployment.
+/// The secrets of a deployment. Of each there may be two while it is being changed: the first one signs, both are valid.
 #[derive(Clone)]
 pub struct Secrets {
-    operator: String,
-    signing: String,
+    operator: Vec<String>,
+    signing: Vec<String>,
 }
 
 /// The fewest bytes a secret may have: 128 bits written as hexadecimal.
 pub const SECRET_BYTES_MIN: usize = 32;
 
 impl Secrets {
-    /// Takes the operator's token and the signing secret; a short one is refused with its name.
+    /// Takes the operator's token and the signing secret, each as `new` or `new,old`; a short one is refused with its
+    /// name.
     pub fn new(operator: &str, signing: &str) -> Result<Self, String> {
-        for (name, value) in [("BEADRIG_TOKEN", operator), ("BEADRIG_JWT_SECRET", signing)] {
-            if value.len() < SECRET_BYTES_MIN {
-                return Err(format!(
-                    "{name} must have at least {SECRET_BYTES_MIN} characters, it has {}",
-                    value.len()
-                ));
-            }
-        }
-        Ok(Self { operator: operator.to_owned(), signing: signing.to_owned() })
+        Ok(Self {
+            operator: values("BEADRIG_TOKEN", operator)?,
+            signing: values("BEADRIG_JWT_SECRET", signing)?,
+        })
+    }
+
+    /// What a town's container may show, and be shown; the first one is for those that start now.
+    pub fn container_tokens(&self, town: &str) -> Vec<String> {
+        self.signing.iter().map(|it| container_token(it, town)).collect()
     }
 
     /// Tells who sent this `Authorization` header.
@@ -102,7 +103,7 @@ impl Secrets {
         now: Millis,
     ) -> Result<Caller, TokenError> {
         let token = bearer(authorization).ok_or(TokenError::Missing)?;
-        if same(token, &self.operator) {
+        if self.operator.iter().any(|it| same(token, it)) {
             let actor = actor.map(str::trim).filter(|actor| !actor.is_empty());
             let actor = actor.unwrap_or("operator").chars().take(ACTOR_CHARS_MAX).collect();
             return Ok(Caller::Operator { actor });
@@ -110,7 +111,7 @@ impl Secrets {
         if let Some((town, _)) =
             token.strip_prefix(CONTAINER_PREFIX).and_then(|rest| rest.rsplit_once('.'))
         {
-            return if same(token, &container_token(&self.signing, town)) {
+            return if self.container_tokens(town).iter().any(|it| same(token, it)) {
                 Ok(Caller::Container { town: town.to_owned() })
             } else {
                 Err(TokenError::Signature)
@@ -123,7 +124,7 @@ impl Secrets {
     pub fn sign(&self, claims: &Claims) -> String {
         let payload = serde_json::to_vec(claims).expect("claims are plain data");
         let signed = format!("{JWT_HEADER}.{}", URL_SAFE_NO_PAD.encode(payload));
-        let signature = URL_SAFE_NO_PAD.encode(mac(&self.signing, signed.as_bytes()));
+        let signature = URL_SAFE_NO_PAD.encode(mac(&self.signing[0], signed.as_bytes()));
         format!("{signed}.{signature}")
     }
 
@@ -131,7 +132,8 @@ impl Secrets {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Signature)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenError::Signature)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Signature)?;
-        if !bool::from(mac(&self.signing, signed.as_bytes()).ct_eq(&signature)) {
+        let ours = |it: &String| bool::from(mac(it, signed.as_bytes()).ct_eq(&signature));
+        if !self.signing.iter().any(ours) {
             return Err(TokenError::Signature);
         }
         // Signed by us; but another header could one day mean another algorithm.
@@ -148,6 +150,27 @@ impl Secrets {
         Ok(claims)
     }
 }
+
+/// One secret, or two with a comma.
+fn values(name: &str, text: &str) -> Result<Vec<String>, String> {
+    let values: Vec<String> = text.split(',').map(|it| it.trim().to_owned()).collect();
+    if values.len() > SECRETS_MAX {
+        return Err(format!(
+            "{name} may hold {SECRETS_MAX} values with a comma, new and old; it has {}",
+            values.len()
+        ));
+    }
+    match values.iter().find(|it| it.len() < SECRET_BYTES_MIN) {
+        Some(short) => Err(format!(
+            "{name} must have at least {SECRET_BYTES_MIN} characters, it has {}",
+            short.len()
+        )),
+        None => Ok(values),
+    }
+}
+
+/// A secret and the one before it.
+const SECRETS_MAX: usize = 2;
 
 #[derive(Deserialize)]
 struct Header {

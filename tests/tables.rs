@@ -206,6 +206,34 @@ fn a_caller_is_who_the_token_says() {
 }
 
 #[test]
+fn a_secret_that_is_being_changed_has_two_values_and_the_first_one_signs() {
+    let now = Millis(150_000);
+    let (old, new) = (secrets(), Secrets::new(&"p".repeat(32), &"t".repeat(32)).unwrap());
+    let both = |name: &str| format!("{}, {}", name[..1].repeat(32), name[1..].repeat(32));
+    let changing = Secrets::new(&both("po"), &both("ts")).unwrap();
+    let ask = |secrets: &Secrets, token: &str| {
+        secrets.caller(Some(&format!("Bearer {token}")), None, now).is_ok()
+    };
+    assert!(ask(&changing, &"p".repeat(32)) && ask(&changing, &"o".repeat(32)));
+    assert!(!ask(&changing, &both("po")), "the two together are no token");
+    assert!(ask(&changing, &old.sign(&claims())) && ask(&changing, &new.sign(&claims())));
+    assert_eq!(changing.sign(&claims()), new.sign(&claims()));
+    let of = |secrets: &Secrets| secrets.container_tokens("local");
+    assert_eq!(of(&changing), [of(&new), of(&old)].concat());
+    assert!(of(&changing).iter().all(|it| ask(&changing, it)));
+    assert!(!ask(&old, &of(&new)[0]));
+    let said = |operator: &str| Secrets::new(operator, &"s".repeat(32)).err().unwrap();
+    assert_eq!(
+        said(&format!("{},", "o".repeat(32))),
+        "BEADRIG_TOKEN must have at least 32 characters, it has 0"
+    );
+    assert_eq!(
+        said("a,b,c"),
+        "BEADRIG_TOKEN may hold 2 values with a comma, new and old; it has 3"
+    );
+}
+
+#[test]
 fn a_short_secret_is_refused_with_its_name_and_not_shown() {
     let said = Secrets::new("short", &"s".repeat(32)).err().unwrap();
     assert_eq!(said, "BEADRIG_TOKEN must have at least 32 characters, it has 5");
@@ -238,6 +266,8 @@ fn a_bad_setting_is_refused_with_its_name_and_what_it_takes() {
         ("AGENT_COMMAND", "claude 'open"),
         ("RUN_TIMEOUT_S", "0"),
         ("TOWN", "a/b"),
+        ("CORS_ORIGIN", "*"),
+        ("CORS_ORIGIN", "https://board.example.com/"),
     ]
     .into_iter()
     .map(|(name, value)| read(name, value).unwrap_err().to_string())

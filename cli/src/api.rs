@@ -1,10 +1,8 @@
 //! The rig API as functions: one route each. Must never print.
 
-use crate::client::{Client, Patience, Repeat, Trouble, encode};
+use crate::client::{Client, encode};
 use crate::failure::{Failure, Kind};
-use beadrig::wire::rig::{
-    AddNote, BeadView, CloseBead, CreateBead, NoteView, RigStatus, UpdateBead,
-};
+use beadrig::wire::rig::{AddNote, BeadView, CloseBead, CreateBead, RigStatus, UpdateBead};
 use std::collections::HashSet;
 use ureq::http::Method;
 
@@ -13,7 +11,7 @@ const PAGE: usize = 1000;
 
 /// Makes a bead.
 pub fn create(client: &Client, bead: &CreateBead) -> Result<BeadView, Failure> {
-    client.send(&Method::POST, "/beads", bead, Repeat::Unsafe)
+    client.send(&Method::POST, "/beads", bead)
 }
 
 /// One bead with its notes.
@@ -23,7 +21,7 @@ pub fn bead(client: &Client, id: &str) -> Result<BeadView, Failure> {
 
 /// Changes a bead.
 pub fn update(client: &Client, id: &str, change: &UpdateBead) -> Result<BeadView, Failure> {
-    let answer = client.send(&Method::PATCH, &path(id, ""), change, Repeat::Safe);
+    let answer = client.send(&Method::PATCH, &path(id, ""), change);
     // With a parent in it, the rig alone knows which of the two is not there.
     let names_another = matches!(change.parent, Some(Some(_)));
     answer.map_err(|failure| if names_another { failure } else { in_words_of_bd(failure, id) })
@@ -31,13 +29,13 @@ pub fn update(client: &Client, id: &str, change: &UpdateBead) -> Result<BeadView
 
 /// Closes a bead.
 pub fn close(client: &Client, id: &str, why: &CloseBead) -> Result<BeadView, Failure> {
-    let answer = client.send(&Method::POST, &path(id, "/close"), why, Repeat::Safe);
+    let answer = client.send(&Method::POST, &path(id, "/close"), why);
     answer.map_err(|failure| in_words_of_bd(failure, id))
 }
 
 /// Reopens a bead.
 pub fn reopen(client: &Client, id: &str, why: &CloseBead) -> Result<BeadView, Failure> {
-    let answer = client.send(&Method::POST, &path(id, "/reopen"), why, Repeat::Safe);
+    let answer = client.send(&Method::POST, &path(id, "/reopen"), why);
     answer.map_err(|failure| in_words_of_bd(failure, id))
 }
 
@@ -64,45 +62,11 @@ pub fn beads(client: &Client, query: &str, enough: usize) -> Result<Vec<BeadView
     Ok(beads)
 }
 
-/// Appends a note, once.
-///
-/// A note is not the same when sent twice. So a patient caller remembers which notes the bead has before it sends;
-/// when the answer is lost, it looks whether a new one has this text, and sends again only if none has. Two equal
-/// notes of two writers within that moment count as one; a first request still under way when we look would make
-/// two, but a rig does one thing at a time and the back-off comes before the look.
+/// Appends a note.
 pub fn add_note(client: &Client, id: &str, text: &str) -> Result<BeadView, Failure> {
     let note = AddNote { text: text.to_owned() };
-    let before = if client.is_patient() { notes(bead(client, id)?) } else { Vec::new() };
-    let mut patience = client.patience();
-    loop {
-        match client.send_once(&Method::POST, &path(id, "/notes"), &note) {
-            Ok(bead) => return Ok(bead),
-            Err(Trouble::Final(failure)) => return Err(in_words_of_bd(failure, id)),
-            Err(Trouble::NotBegun(failure)) => again(client, &mut patience, failure)?,
-            Err(Trouble::Lost(failure)) => {
-                let unsure =
-                    failure.hint(format!("the note may be there: look with `beadrig show {id}`"));
-                again(client, &mut patience, unsure)?;
-                let bead = bead(client, id)?;
-                let new =
-                    |found: &NoteView| !before.contains(found) && found.text.trim() == text.trim();
-                if bead.notes.as_deref().unwrap_or_default().iter().any(new) {
-                    return Ok(bead);
-                }
-            }
-        }
-    }
-}
-
-fn again(client: &Client, patience: &mut Patience, failure: Failure) -> Result<(), Failure> {
-    if client.is_patient() {
-        client.waits(&failure);
-    }
-    if patience.wait() { Ok(()) } else { Err(failure) }
-}
-
-fn notes(bead: BeadView) -> Vec<NoteView> {
-    bead.notes.unwrap_or_default()
+    let answer = client.send(&Method::POST, &path(id, "/notes"), &note);
+    answer.map_err(|failure| in_words_of_bd(failure, id))
 }
 
 fn path(id: &str, rest: &str) -> String {

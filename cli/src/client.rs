@@ -1,20 +1,20 @@
-//! Requests to a rig, and what is done when one does not come through. Must never do a change twice that is not the
-//! same when done twice, and must never show the token.
+//! Requests to a rig, and what is done when one does not come through. Must never do a change twice, and must never
+//! show the token.
 //!
 //! A request ends in one of four ways:
 //!
 //! ```text
 //! answered    the rig said yes or no                       final
 //! not begun   refused, no route, no name, 503              nothing happened: any request may be sent again
-//! lost        cut off or timed out after sending, 502, 504 it may have happened: only what is the same when done
-//!                                                          twice (GET, PATCH, close, reopen) is sent again
+//! lost        cut off or timed out after sending, 502, 504 it may have happened: it is sent again under the same
+//!                                                          key, and the rig answers what it answered
 //! impossible  bad URL, bad certificate                     final
 //! ```
 //!
 //! 502 and 504 come from something in front of the rig that had passed the request on, so they count as lost.
-//! A lost note is looked for on the bead before it is sent again (`api::add_note`); a lost new bead has no name to
-//! look for, so the user is told. Whether to try at all is the caller's patience: none for people, who see the
-//! message and decide, two minutes for agents, who would rather give up their work than wait for a restart.
+//! Every change carries an `Idempotency-Key` of its own, the same in each try, so that it is done once. Whether to try
+//! again at all is the caller's patience: none for people, who see the message and decide, two minutes for agents, who
+//! would rather give up their work than wait for a restart.
 
 use crate::failure::Failure;
 use crate::settings::{self, Settings};
@@ -22,6 +22,8 @@ use beadrig::wire::Envelope;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, OnceCell};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use ureq::http::{HeaderValue, Method, Request, Response};
@@ -42,53 +44,15 @@ pub struct Client {
     warn: Box<dyn Fn(&str)>,
 }
 
-/// What is the same when done twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// Reads, and changes that set something.
-    Safe,
-    /// Whatever adds something.
-    Unsafe,
-}
-
 /// Why there is no good answer.
 #[derive(Debug)]
-pub enum Trouble {
+enum Trouble {
     /// Nothing happened.
     NotBegun(Failure),
     /// It may have happened.
     Lost(Failure),
     /// The rig said no, or it can never work.
     Final(Failure),
-}
-
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::NotBegun(failure) | Trouble::Lost(failure) | Trouble::Final(failure) => {
-                failure
-            }
-        }
-    }
-}
-
-/// How much longer to try, and how long to wait before the next try.
-pub struct Patience {
-    until: Instant,
-    back_off: Duration,
-}
-
-impl Patience {
-    /// Waits and is true, or has run out.
-    pub fn wait(&mut self) -> bool {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return false;
-        }
-        std::thread::sleep(self.back_off.min(left));
-        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
-        true
-    }
 }
 
 impl Client {
@@ -110,74 +74,59 @@ impl Client {
         Self { agent, settings, base, actor: OnceCell::new(), warned: Cell::new(false), warn }
     }
 
-    /// Whether it tries again at all.
-    pub fn is_patient(&self) -> bool {
-        !self.settings.patience.is_zero()
-    }
-
-    /// From now on.
-    pub fn patience(&self) -> Patience {
-        Patience { until: Instant::now() + self.settings.patience, back_off: BACK_OFF_FIRST }
-    }
-
     /// Reads.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.persist(Repeat::Safe, || self.once(&Method::GET, path, &[]))
+        self.persist(&Method::GET, path, &[], None)
     }
 
-    /// Changes.
+    /// Changes, once.
     pub fn send<T: DeserializeOwned>(
         &self,
         method: &Method,
         path: &str,
         body: &impl Serialize,
-        repeat: Repeat,
     ) -> Result<T, Failure> {
         let body = to_json(body)?;
-        self.persist(repeat, || self.once(method, path, &body))
+        self.persist(method, path, &body, Some(&key()))
     }
 
-    /// Changes, in one attempt; what to do about trouble is the caller's.
-    pub fn send_once<T: DeserializeOwned>(
+    /// Tries until there is an answer, or the patience has run out.
+    fn persist<T: DeserializeOwned>(
         &self,
         method: &Method,
         path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, Trouble> {
-        let body = to_json(body).map_err(Trouble::Final)?;
-        self.once(method, path, &body)
-    }
-
-    /// Says once that it waits.
-    pub fn waits(&self, failure: &Failure) {
-        if !self.warned.replace(true) {
-            let seconds = self.settings.patience.as_secs();
-            (self.warn)(&format!("{}; trying again for {seconds} s", failure.message));
+        body: &[u8],
+        key: Option<&str>,
+    ) -> Result<T, Failure> {
+        let until = Instant::now() + self.settings.patience;
+        let mut back_off = BACK_OFF_FIRST;
+        loop {
+            let failure = match self.once(method, path, body, key) {
+                Ok(answer) => return Ok(answer),
+                Err(Trouble::Final(failure)) => return Err(failure),
+                Err(Trouble::NotBegun(failure)) => failure,
+                Err(Trouble::Lost(failure)) if key.is_none() => failure,
+                Err(Trouble::Lost(failure)) => {
+                    failure.hint("it may have been done: look before you repeat it")
+                }
+            };
+            if !self.settings.patience.is_zero() {
+                self.waits(&failure);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(failure);
+            }
+            std::thread::sleep(back_off.min(left));
+            back_off = (back_off * 2).min(BACK_OFF_MAX);
         }
     }
 
-    fn persist<T>(
-        &self,
-        repeat: Repeat,
-        mut once: impl FnMut() -> Result<T, Trouble>,
-    ) -> Result<T, Failure> {
-        let mut patience = self.patience();
-        loop {
-            let failure = match once() {
-                Ok(answer) => return Ok(answer),
-                Err(Trouble::NotBegun(failure)) => failure,
-                Err(Trouble::Lost(failure)) if repeat == Repeat::Safe => failure,
-                Err(Trouble::Lost(failure)) => {
-                    return Err(failure.hint("it may have been done: look before you repeat it"));
-                }
-                Err(Trouble::Final(failure)) => return Err(failure),
-            };
-            if self.is_patient() {
-                self.waits(&failure);
-            }
-            if !patience.wait() {
-                return Err(failure);
-            }
+    /// Says once that it waits.
+    fn waits(&self, failure: &Failure) {
+        if !self.warned.replace(true) {
+            let seconds = self.settings.patience.as_secs();
+            (self.warn)(&format!("{}; trying again for {seconds} s", failure.message));
         }
     }
 
@@ -186,8 +135,9 @@ impl Client {
         method: &Method,
         path: &str,
         body: &[u8],
+        key: Option<&str>,
     ) -> Result<T, Trouble> {
-        let request = self.request(method, path, body)?;
+        let request = self.request(method, path, body, key)?;
         let response = self.agent.run(request).map_err(|error| self.broken(error))?;
         let status = response.status().as_u16();
         let text = self.text(response)?;
@@ -208,6 +158,7 @@ impl Client {
         method: &Method,
         path: &str,
         body: &[u8],
+        key: Option<&str>,
     ) -> Result<Request<Vec<u8>>, Trouble> {
         let token = &self.settings.token;
         let mut bearer =
@@ -227,6 +178,9 @@ impl Client {
             request = request
                 .header("content-type", "application/json")
                 .header("x-beadrig-actor", self.actor());
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         request.body(body.to_vec()).map_err(|error| {
             Trouble::Final(Failure::fatal(format!("the URL {} cannot be used: {error}", self.base)))
@@ -328,6 +282,13 @@ fn is_yes(text: &[u8]) -> bool {
 fn to_json(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(body)
         .map_err(|error| Failure::fatal(format!("cannot write the request: {error}")))
+}
+
+/// 128 bits that no other change has. The standard library seeds its hash maps from the system's randomness; no secret
+/// is made of it.
+fn key() -> String {
+    let half = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", half(), half())
 }
 
 /// A proxy cannot know what this machine calls 127.0.0.1.

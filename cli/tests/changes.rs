@@ -112,7 +112,7 @@ fn a_created_bead_is_told_even_if_its_note_is_lost() {
               "updated_at": "2026-11-20T03:41:00.000Z"
             }
             --- stderr
-            Warning: rig-1 is created, but its note failed: lost the connection to the rig at http://rig: Peer disconnected; the note may be there: look with `beadrig show rig-1`
+            Warning: rig-1 is created, but its note failed: lost the connection to the rig at http://rig: Peer disconnected; it may have been done: look before you repeat it
             exit 0
         "#]],
     );

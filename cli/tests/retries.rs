@@ -1,4 +1,4 @@
-//! What is tried again, what is not, and that a note is never there twice.
+//! What is tried again, what is not, and that a change is never done twice.
 
 mod support;
 
@@ -6,7 +6,7 @@ use expect_test::expect;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::Stdio;
-use support::{Asked, Reply, Rig, bead, command, noted, nowhere, ok, output, refused};
+use support::{Reply, Rig, bead, command, nowhere, ok, output, refused};
 
 /// Long enough for any machine; every test here ends by an event, not by time.
 const PATIENCE_S: &str = "60";
@@ -84,17 +84,31 @@ fn what_sets_something_is_repeated_after_a_lost_connection() {
 }
 
 #[test]
-fn a_lost_bead_is_not_made_again() {
-    let rig = script(vec![Reply::Cut], || ok(bead("rig-1")));
-    expect![[r#"
-        POST /beads {"title":"T","type":"task"}
-        ---
-        --- stderr
-        Error: lost the connection to the rig at http://rig: Peer disconnected
-        Hint: it may have been done: look before you repeat it
-        exit 1
-    "#]]
-    .assert_eq(&patient(&rig, &["create", "T", "--silent"]));
+fn what_was_lost_is_sent_again_under_the_same_key() {
+    for args in [&["create", "T", "--silent"][..], &["note", "rig-1", "hello"]] {
+        let rig = script(vec![Reply::Cut, Reply::Cut], || ok(bead("rig-1")));
+        let printed = patient(&rig, args);
+        assert!(printed.ends_with("exit 0\n"), "{printed}");
+        let keys: Vec<_> = rig
+            .requests()
+            .iter()
+            .map(|asked| asked.header("idempotency-key").unwrap().to_owned())
+            .collect();
+        assert_eq!(keys.len(), 3);
+        assert!(keys[0].len() == 32 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    }
+}
+
+#[test]
+fn every_change_has_a_key_of_its_own_and_reads_have_none() {
+    let rig = script(vec![], || ok(bead("rig-1")));
+    for args in [["close", "rig-1"], ["close", "rig-1"], ["show", "rig-1"]] {
+        output(command(&rig.url, &args));
+    }
+    let asked = rig.requests();
+    let keys: Vec<_> = asked.iter().map(|asked| asked.header("idempotency-key")).collect();
+    assert!(keys[0].is_some() && keys[1].is_some() && keys[0] != keys[1]);
+    assert_eq!(keys[2], None);
 }
 
 #[test]
@@ -115,60 +129,8 @@ fn a_person_is_told_at_once() {
     let rig = script(vec![], || Reply::Cut);
     let printed =
         output(command(&rig.url, &["note", "rig-1", "hello"])).replace(&rig.url, "http://rig");
-    assert!(printed.contains("look with `beadrig show rig-1`"), "{printed}");
+    assert!(printed.contains("it may have been done: look before you repeat it"), "{printed}");
     assert_eq!(rig.requests().len(), 1);
-}
-
-#[test]
-fn a_lost_note_that_arrived_is_not_sent_again() {
-    // An older note with the same text is no sign.
-    let mut sent = false;
-    let rig = Rig::new(move |asked: &Asked| match asked.line.starts_with("POST") {
-        true => {
-            sent = true;
-            Reply::Cut
-        }
-        false if sent => ok({
-            let mut bead = noted(&["hello", "hello"]);
-            bead.notes.as_mut().unwrap()[1].at = "2026-11-20T03:44:00.000Z".into();
-            bead
-        }),
-        false => ok(noted(&["hello"])),
-    });
-    expect![[r#"
-        GET /beads/rig-1
-        POST /beads/rig-1/notes {"text":"hello"}
-        GET /beads/rig-1
-        ---
-        ✓ Note added to rig-1 — Fix the parser
-        --- stderr
-        Warning: lost the connection to the rig at http://rig: Peer disconnected; trying again for 60 s
-        exit 0
-    "#]].assert_eq(&patient(&rig, &["note", "rig-1", "hello"]));
-}
-
-#[test]
-fn a_lost_note_that_did_not_arrive_is_sent_again() {
-    let mut posts = 0;
-    let rig = Rig::new(move |asked: &Asked| {
-        posts += u32::from(asked.line.starts_with("POST"));
-        match (asked.line.starts_with("POST"), posts) {
-            (true, 1) => Reply::Cut,
-            (true, _) => ok(noted(&["hello", "hello"])),
-            (false, _) => ok(noted(&["hello"])),
-        }
-    });
-    expect![[r#"
-        GET /beads/rig-1
-        POST /beads/rig-1/notes {"text":"hello"}
-        GET /beads/rig-1
-        POST /beads/rig-1/notes {"text":"hello"}
-        ---
-        ✓ Note added to rig-1 — Fix the parser
-        --- stderr
-        Warning: lost the connection to the rig at http://rig: Peer disconnected; trying again for 60 s
-        exit 0
-    "#]].assert_eq(&patient(&rig, &["note", "rig-1", "hello"]));
 }
 
 #[test]

@@ -2,10 +2,15 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// The parts of a path between its slashes.
 pub(super) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
+    if path.len() > limits::PATH_BYTES_MAX {
+        let problem = format!("has {} bytes, it may have {}", path.len(), limits::PATH_BYTES_MAX);
+        return Err(Refusal::invalid("path", problem));
+    }
     path.trim_start_matches('/')
         .split('/')
         .map(|segment| {

@@ -13,22 +13,32 @@
 mod agents;
 mod beads;
 mod body;
+#[cfg(feature = "schema")]
+pub mod describe;
+mod headers;
+mod once;
+#[cfg(feature = "schema")]
+pub mod openapi;
+mod refusals;
 mod routes;
 
 use std::cell::RefCell;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::command::{Command, Effect, Error, Moment, Reply};
 use crate::engine::Engine;
 use crate::id::Millis;
+use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::Sql;
 use crate::token::Caller;
+use crate::wire::rig::Health;
 use crate::wire::{Envelope, PROTOCOL};
 
+pub use headers::{Header, cors, preflight};
 pub use routes::{Access, Route, Routes};
 
 /// A request to one rig, by someone who was identified.
@@ -44,6 +54,10 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// Who calls.
     pub caller: Caller,
+    /// `Idempotency-Key`: a change is done once under it.
+    pub idempotency_key: Option<&'a str>,
+    /// `If-None-Match`: the answers that the caller has already.
+    pub if_none_match: Option<&'a str>,
     /// The alarm that is set, where the path [asks for it](wants_alarm).
     pub next_tick: Option<Millis>,
 }
@@ -53,8 +67,10 @@ pub struct Request<'a> {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// JSON.
+    /// JSON; of a 304 nothing.
     pub body: String,
+    /// Besides the type of the body.
+    pub headers: Vec<Header>,
     /// To be performed once the rows are durable.
     pub effects: Vec<Effect>,
     /// A fault, to be logged: its id is in the body, its text is not.
@@ -66,17 +82,50 @@ pub fn wants_alarm(path: &str) -> bool {
     matches!(path, "/status" | "/health")
 }
 
-/// Answers a request.
+/// The API for programs that read descriptions; a test writes it.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// Answers a request. `HEAD` is `GET`, whose body the edge then leaves out.
 pub fn handle<S: Sql + 'static>(
     engine: &Engine<S>,
     moment: Moment,
     request: &Request<'_>,
 ) -> Response {
-    match answer(engine, moment, request) {
+    let method = if request.method == "HEAD" { "GET" } else { request.method };
+    let request = &Request { method, ..request.clone() };
+    let mut response = match answer(engine, moment, request) {
         Ok(response) => response,
-        Err(Error::Refused(refusal)) => refuse(&refusal),
+        Err(Error::Refused(refusal)) => refuse_traced(engine, moment, request, &refusal),
         Err(Error::Fault(err)) => fault(moment, &err.to_string()),
+    };
+    if method == "GET" && response.status == 200 {
+        let etag = headers::etag(&response.body);
+        if headers::is_known(&etag, request.if_none_match) {
+            response.status = 304;
+            response.body.clear();
+        }
+        response.headers.push(("etag", etag));
     }
+    response
+}
+
+/// Refuses a request of someone who was identified.
+pub fn refuse_traced<S: Sql + 'static>(
+    engine: &Engine<S>,
+    moment: Moment,
+    request: &Request<'_>,
+    refusal: &Refusal,
+) -> Response {
+    if let Err(err) = refusals::trace(engine, moment, request, refusal) {
+        return fault(moment, &err.to_string());
+    }
+    let mut response = refuse(refusal);
+    if refusal.code == Code::MethodNotAllowed
+        && let Ok(segments) = body::segments(request.path)
+    {
+        response.headers.push(("allow", routes::allowed::<S>(&segments)));
+    }
+    response
 }
 
 /// A refusal as an answer.
@@ -85,6 +134,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
     Response {
         status: refusal.code.status(),
         body: to_json(&body),
+        headers: Vec::new(),
         effects: Vec::new(),
         fault: None,
     }
@@ -97,6 +147,7 @@ pub fn fault(moment: Moment, what: &str) -> Response {
     Response {
         status: 500,
         body: to_json(&Envelope::error("internal", error)),
+        headers: Vec::new(),
         effects: Vec::new(),
         fault: Some(format!("{id}: {what}")),
     }
@@ -108,12 +159,23 @@ fn answer<S: Sql + 'static>(
     request: &Request<'_>,
 ) -> Result<Response, Error> {
     let segments = body::segments(request.path)?;
+    if request.query.len() > limits::QUERY_BYTES_MAX {
+        let problem = format!("may have {} bytes", limits::QUERY_BYTES_MAX);
+        return Err(Refusal::invalid("query", problem).into());
+    }
     let (route, params) = routes::find::<S>(request.method, &segments)?;
     may_come(engine, request, route.access, &params)?;
     let call = Call { engine, moment, request, params, effects: RefCell::default() };
-    let Answer { status, data } = (route.answer)(&call)?;
-    let body = format!(r#"{{"success":true,"data":{data}}}"#);
-    Ok(Response { status, body, effects: call.effects.into_inner(), fault: None })
+    let done = once::done_once(engine, moment.now, request, || {
+        let Answer { status, data } = (route.answer)(&call)?;
+        Ok((status, format!(r#"{{"success":true,"data":{data}}}"#)))
+    })?;
+    let mut headers = Vec::new();
+    if done.replayed {
+        headers.push(("idempotency-replayed", "true".to_owned()));
+    }
+    let effects = call.effects.into_inner();
+    Ok(Response { status: done.status, body: done.body, headers, effects, fault: None })
 }
 
 /// Whether this caller may use this route at all.
@@ -235,8 +297,11 @@ fn health<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     if let Some(at) = call.engine.next_wake(call.now())? {
         call.effects.borrow_mut().push(Effect::WakeAt(at));
     }
-    let next = call.request.next_tick.map(|at| at.to_string());
-    Ok(Answer::ok(&json!({"status": "ok", "protocol": PROTOCOL, "next_tick_at": next})))
+    Ok(Answer::ok(&Health {
+        status: "ok".to_owned(),
+        protocol: PROTOCOL,
+        next_tick_at: call.request.next_tick.map(|at| at.to_string()),
+    }))
 }
 
 fn to_json(value: &impl Serialize) -> String {

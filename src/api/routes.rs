@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Answer, Call, agents, beads, health, status};
+use super::{Answer, Call, agents, beads, health, refusals, status};
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
 use crate::store::Sql;
@@ -70,6 +70,7 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/heartbeats", Access::Container, agents::heartbeats),
         route("GET", "/status", Access::Rig, status),
         route("GET", "/health", Access::Rig, health),
+        route("GET", "/refusals", Access::Operator, refusals::list),
     ];
 }
 
@@ -93,6 +94,16 @@ pub(super) fn find<S: Sql + 'static>(
     others.dedup();
     let message = format!("{method} is not allowed here, but {}", others.join(", "));
     Err(Refusal::new(Code::MethodNotAllowed, message))
+}
+
+/// The methods of a path, for `Allow`.
+pub(super) fn allowed<S: Sql + 'static>(segments: &[String]) -> String {
+    let routes = Routes::<S>::ALL.iter().filter(|it| params(it.path, segments).is_some());
+    let mut methods: Vec<&str> = routes.map(|it| it.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
 }
 
 fn params(path: &str, segments: &[String]) -> Option<Vec<String>> {

@@ -9,8 +9,6 @@ use crate::token::Secrets;
 pub(super) struct Config {
     pub(super) settings: Settings,
     pub(super) secrets: Secrets,
-    /// Signs tokens; the container's is derived from it.
-    pub(super) signing: String,
     /// Where the container service is, if the platform does not run it.
     pub(super) container_url: Option<String>,
     /// What a container that the platform runs is told of its own settings.
@@ -27,7 +25,6 @@ impl Config {
         Ok(Self {
             settings: Settings::read(var).map_err(|err| err.to_string())?,
             secrets: secrets(env)?,
-            signing: secret(env, SIGNING),
             container_settings: CONTAINER_NAMES
                 .into_iter()
                 .filter_map(|name| text(name).map(|value| (name, value)))

@@ -30,8 +30,7 @@ pub(super) fn moment() -> Moment {
 
 /// Who sent a request, by its headers.
 pub(super) fn caller(req: &Request, secrets: &Secrets) -> std::result::Result<Caller, Refusal> {
-    let header = |name| req.headers().get(name).ok().flatten();
-    let (authorization, actor) = (header("authorization"), header("x-beadrig-actor"));
+    let (authorization, actor) = (header(req, "authorization"), header(req, "x-beadrig-actor"));
     secrets
         .caller(authorization.as_deref(), actor.as_deref(), now())
         .map_err(|err| Refusal::new(Code::Unauthorized, err.to_string()))
@@ -60,6 +59,37 @@ pub(super) fn answer(status: u16, body: &str) -> Result<Response> {
         .with_status(status)
         .with_headers(headers)
         .fixed(body.as_bytes().to_vec()))
+}
+
+/// What the core answers. What asks with HEAD, and what is known already, gets no body.
+pub(super) fn respond(response: api::Response, method: &str) -> Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in &response.headers {
+        headers.set(name, value)?;
+    }
+    let bare = ResponseBuilder::new().with_status(response.status);
+    if response.status == 304 {
+        return Ok(bare.with_headers(headers).empty());
+    }
+    headers.set("content-type", "application/json")?;
+    let bare = bare.with_headers(headers);
+    if method == "HEAD" {
+        return Ok(bare.empty());
+    }
+    Ok(bare.fixed(response.body.into_bytes()))
+}
+
+/// The path is there, the method is not.
+pub(super) fn not_allowed(method: &str, allowed: &str) -> Result<Response> {
+    let message = format!("{method} is not allowed here, but {allowed}");
+    let mut response = api::refuse(&Refusal::new(Code::MethodNotAllowed, message));
+    response.headers.push(("allow", allowed.to_owned()));
+    respond(response, method)
+}
+
+/// One header of a request.
+pub(super) fn header(req: &Request, name: &str) -> Option<String> {
+    req.headers().get(name).ok().flatten()
 }
 
 /// A refusal as an answer.

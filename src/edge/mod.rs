@@ -21,26 +21,60 @@ mod rig;
 mod sql;
 mod town;
 
-use worker::{Context, Env, Request, Response, Result, event};
+use worker::{Context, Env, Method, Request, Response, Result, event};
 
+use crate::api;
 use crate::refusal::{Code, Refusal};
-use crate::token::Caller;
+use crate::token::{Caller, Secrets};
 use http::{answer, refuse};
 
 /// The front door.
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, _ctx: Context) -> Result<Response> {
-    match forward(req, &env).await {
+    let Some(origin) = http::header(&req, "origin") else { return answered(req, &env).await };
+    // A page of another origin: the browser asks first whether it may.
+    let allowed = env.var("CORS_ORIGIN").ok().map(|it| it.to_string().trim().to_owned());
+    let allowed = allowed.as_deref().filter(|it| !it.is_empty());
+    if req.method() == Method::Options
+        && let Some(headers) = api::preflight(allowed, Some(&origin))
+    {
+        return with(Response::empty()?.with_status(204), headers);
+    }
+    with(answered(req, &env).await?, api::cors(allowed, Some(&origin)))
+}
+
+async fn answered(req: Request, env: &Env) -> Result<Response> {
+    match forward(req, env).await {
         Ok(response) => Ok(response),
         Err(refusal) => refuse(&refusal),
     }
 }
 
+/// An answer with more headers; those of an object's answer cannot be changed where they are.
+fn with(response: Response, more: Vec<api::Header>) -> Result<Response> {
+    if more.is_empty() {
+        return Ok(response);
+    }
+    let headers = response.headers().clone();
+    for (name, value) in more {
+        headers.set(name, &value)?;
+    }
+    Ok(response.with_headers(headers))
+}
+
 async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refusal> {
     let path = req.path();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    if segments == ["health"] {
-        return answer(200, r#"{"status":"ok"}"#).map_err(unreachable_object);
+    let own = match segments.as_slice() {
+        ["health"] => Some(r#"{"status":"ok"}"#),
+        ["openapi.json"] => {
+            http::caller(&req, &secrets(env)?)?;
+            Some(api::OPENAPI)
+        }
+        _ => None,
+    };
+    if let Some(body) = own {
+        return here(&req.inner().method(), body).map_err(unreachable_object);
     }
     let (binding, name) = match segments.as_slice() {
         ["api", "rigs", rig, _, ..] => ("RIG", *rig),
@@ -49,9 +83,7 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
         ["__bench" | "__fault", "rigs", rig, _, ..] => ("RIG", *rig),
         _ => return Err(Refusal::new(Code::NotFound, "Not found")),
     };
-    // The rest of the environment is for the objects, which read it once.
-    let secrets = config::secrets(env).map_err(|err| Refusal::new(Code::NotConfigured, err))?;
-    let caller = http::caller(&req, &secrets)?;
+    let caller = http::caller(&req, &secrets(env)?)?;
     if binding == "TOWN_CONTAINER" && !matches!(caller, Caller::Operator { .. }) {
         return Err(Refusal::new(Code::Forbidden, "only the operator may speak to the container"));
     }
@@ -63,6 +95,20 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
     }
     let object = env.durable_object(binding).and_then(|namespace| namespace.get_by_name(name));
     object.map_err(unreachable_object)?.fetch_with_request(req).await.map_err(unreachable_object)
+}
+
+/// Who may call. The rest of the environment is for the objects, which read it once.
+fn secrets(env: &Env) -> std::result::Result<Secrets, Refusal> {
+    config::secrets(env).map_err(|err| Refusal::new(Code::NotConfigured, err))
+}
+
+/// What the worker answers by itself.
+fn here(method: &str, body: &str) -> Result<Response> {
+    match method {
+        "GET" => answer(200, body),
+        "HEAD" => answer(200, ""),
+        method => http::not_allowed(method, "GET, HEAD"),
+    }
 }
 
 /// The object could not be reached or was reset under the request; what it was asked may have happened.

@@ -98,39 +98,46 @@ impl Rig {
 
     async fn answer(&self, mut req: Request) -> std::result::Result<Response, Refusal> {
         let url = req.url().map_err(|err| Refusal::new(Code::Invalid, err.to_string()))?;
-        let body = http::body(&mut req).await?;
         let engine = self.engine()?;
         let caller = http::caller(&req, &engine.secrets)?;
+        let read = http::body(&mut req).await;
+        let body = read.as_ref().map_or(&[][..], Vec::as_slice);
         #[cfg(feature = "faults")]
         if let Some(wanted) = url.path().strip_prefix("/__fault/") {
             return self.inject(wanted).await.map_err(platform);
         }
         #[cfg(feature = "bench")]
         if url.path().starts_with("/__bench/") {
-            return self.bench(&url, &body).await;
+            return self.bench(&url, body).await;
         }
         // /api/rigs/<rig>/<what follows>
         let path = url.path().splitn(5, '/').nth(4).unwrap_or_default();
         let path = format!("/{path}");
         let next_tick =
             if api::wants_alarm(&path) { self.next_tick().await.map_err(platform)? } else { None };
-        let response = api::handle(
-            engine,
-            moment(),
-            &api::Request {
-                method: req.method().as_ref(),
-                path: &path,
-                query: url.query().unwrap_or_default(),
-                body: &body,
-                caller,
-                next_tick,
-            },
-        );
+        // As it came: `worker` takes a method that it does not know for GET.
+        let method = req.inner().method();
+        let key = http::header(&req, "idempotency-key");
+        let known = http::header(&req, "if-none-match");
+        let request = api::Request {
+            method: &method,
+            path: &path,
+            query: url.query().unwrap_or_default(),
+            body,
+            caller,
+            idempotency_key: key.as_deref(),
+            if_none_match: known.as_deref(),
+            next_tick,
+        };
+        let mut response = match &read {
+            Ok(_) => api::handle(engine, moment(), &request),
+            Err(refusal) => api::refuse_traced(engine, moment(), &request, refusal),
+        };
         if let Some(fault) = &response.fault {
             say_fault(fault);
         }
-        self.notice(response.effects).await.map_err(platform)?;
-        answer(response.status, &response.body).map_err(platform)
+        self.notice(std::mem::take(&mut response.effects)).await.map_err(platform)?;
+        http::respond(response, &method).map_err(platform)
     }
 
     /// One tick. The steps fail one by one; what a step could not do, the next tick finds in the rows.

@@ -18,7 +18,6 @@ use super::config::Config;
 use super::http::{self, answer, now, refuse, within};
 use crate::id::Millis;
 use crate::refusal::{Code, Refusal};
-use crate::token::container_token;
 use crate::wire::container::Problem;
 
 /// How long the container may take to say that it is well, in milliseconds.
@@ -75,8 +74,12 @@ impl DurableObject for TownContainer {
             Some(rest) => rest.splitn(3, '/').nth(2).map(|it| format!("/{it}")).unwrap_or_default(),
             None => url.path().to_owned(),
         };
-        if let Err(refusal) = known(&req.method(), &path) {
-            return refuse(&refusal);
+        match allowed(&path) {
+            None => return refuse(&Refusal::new(Code::NotFound, "Not found")),
+            Some(allowed) if allowed != req.method() => {
+                return http::not_allowed(&req.inner().method(), allowed.as_ref());
+            }
+            Some(_) => {}
         }
         if path == "/destroy" {
             return self.destroy().await;
@@ -93,21 +96,14 @@ impl DurableObject for TownContainer {
     }
 }
 
-/// What may be asked of the container service through its town.
-fn known(method: &Method, path: &str) -> std::result::Result<(), Refusal> {
+/// How a path of the container service may be asked for through its town, if at all.
+fn allowed(path: &str) -> Option<Method> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let allowed = match segments.as_slice() {
-        ["health" | "agents"] | ["agents", _, "status" | "events"] => Method::Get,
-        ["agents", "start"] | ["agents", _, "stop" | "message"] | ["destroy"] => Method::Post,
-        _ => return Err(Refusal::new(Code::NotFound, "Not found")),
-    };
-    if *method == allowed {
-        return Ok(());
+    match segments.as_slice() {
+        ["health" | "agents"] | ["agents", _, "status" | "events"] => Some(Method::Get),
+        ["agents", "start"] | ["agents", _, "stop" | "message"] | ["destroy"] => Some(Method::Post),
+        _ => None,
     }
-    Err(Refusal::new(
-        Code::MethodNotAllowed,
-        format!("{method:?} is not allowed here; {allowed:?} is"),
-    ))
 }
 
 impl TownContainer {
@@ -168,7 +164,7 @@ impl TownContainer {
         let env = Object::new();
         for (name, value) in [
             ("BEADRIG_URL", public_url.clone()),
-            ("BEADRIG_CONTAINER_TOKEN", container_token(&config.signing, &self.town())),
+            ("BEADRIG_CONTAINER_TOKEN", config.secrets.container_tokens(&self.town()).remove(0)),
             ("BEADRIG_CONTAINER_LISTEN", format!("0.0.0.0:{PORT}")),
         ] {
             set(&env, name, &value.into())?;
@@ -206,10 +202,31 @@ impl TownContainer {
         body: &[u8],
         ms: u64,
     ) -> std::result::Result<Response, String> {
+        let mut tokens = self.config()?.secrets.container_tokens(&self.town()).into_iter();
+        let first = tokens.next().unwrap_or_default();
+        let mut response = self.send_as(&first, method.clone(), path, body, ms).await?;
+        // While a secret is being changed, the container may have been started with the one before.
+        for token in tokens {
+            if response.status_code() == 401 {
+                response = self.send_as(&token, method.clone(), path, body, ms).await?;
+            }
+        }
+        Ok(response)
+    }
+
+    /// Sends one request with one token, and takes it back when the time is up.
+    async fn send_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        ms: u64,
+    ) -> std::result::Result<Response, String> {
         let controller = AbortController::default();
         let signal = controller.signal();
         let work = async {
-            let request = self.request(method, path, body, &signal)?;
+            let request = self.request(token, method, path, body, &signal)?;
             if self.config()?.container_url.is_some() {
                 return Fetch::Request(request).send().await;
             }
@@ -231,6 +248,7 @@ impl TownContainer {
     /// A request that the signal ends wherever it is: a connection that stays open keeps the container awake.
     fn request(
         &self,
+        token: &str,
         method: Method,
         path: &str,
         body: &[u8],
@@ -239,7 +257,6 @@ impl TownContainer {
         let config = self.config()?;
         let base = config.container_url.as_deref().unwrap_or("http://container");
         let headers = Headers::new();
-        let token = container_token(&config.signing, &self.town());
         headers.set("authorization", &format!("Bearer {token}"))?;
         headers.set("content-type", "application/json")?;
         let mut init = RequestInit::new();

@@ -60,6 +60,8 @@ impl<S: Sql> Engine<S> {
         });
         if let Err(Error::Refused(refusal)) = &outcome
             && refusal.code == Code::StaleAttempt
+            // Inside a larger transaction it would go with it; whoever opened that comes again without.
+            && !self.store.is_open()
         {
             self.remember_stale(moment, &command, refusal)?;
         }

@@ -7,9 +7,14 @@ mod agents;
 mod attempts;
 mod beads;
 mod events;
+mod kept_answers;
 mod migrate;
 mod notes;
+mod refused_calls;
 pub mod sql;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::de::DeserializeOwned;
 
@@ -17,7 +22,9 @@ pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
 pub use beads::BeadFilter;
 pub use events::BeadEvent;
+pub use kept_answers::KeptAnswer;
 pub use notes::Note;
+pub use refused_calls::RefusedCall;
 pub use sql::{Sql, SqlError, Value};
 
 use crate::limits;
@@ -25,22 +32,37 @@ use crate::limits;
 /// Typed access to the tables.
 pub struct Store<S> {
     sql: S,
+    /// Whether a transaction is open. Atomic, because a panic may pass by a `Cell` half-way.
+    open: AtomicBool,
 }
 
 impl<S: Sql> Store<S> {
     /// Opens the store, bringing its schema up to date; one statement when it is.
     pub fn open(sql: S) -> Result<Self, SqlError> {
-        let store = Self { sql };
+        let store = Self { sql, open: AtomicBool::new(false) };
         store.migrate()?;
         Ok(store)
     }
 
     /// Runs `work` so that either all of its writes stay or none do.
+    ///
+    /// Inside another `atomically` it is a part of that one, as a Durable Object cannot nest them: then what fails here
+    /// must fail the outer one too.
     pub fn atomically<T, E: From<SqlError>>(
         &self,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        if self.is_open() {
+            return work();
+        }
+        self.open.store(true, Relaxed);
+        let _closes = Closes(&self.open);
         self.sql.atomically(work)
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Relaxed)
     }
 
     /// The database underneath, for tests and benchmarks.
@@ -91,6 +113,15 @@ impl<S: Sql> Store<S> {
             Some(Value::Null) | None => Ok(None),
             Some(Value::Text(_)) => Err(SqlError::Unreadable("text for a number".to_owned())),
         }
+    }
+}
+
+/// Says that the transaction is over, also when it panicked.
+struct Closes<'a>(&'a AtomicBool);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
     }
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 /// A token that neither `Debug` nor a log line shows.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -49,6 +50,7 @@ impl fmt::Debug for Secret {
 
 /// Asks for a process. Idempotent by (`agent_id`, `attempt`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StartAgent {
     /// [`super::PROTOCOL`] of the sender.
@@ -98,6 +100,7 @@ pub struct StartAgent {
 ///     +--could not be spawned--> failed
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Registered, not spawned yet.
@@ -121,6 +124,7 @@ impl Phase {
 
 /// What the container knows of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStatus {
     /// Who.
@@ -152,6 +156,7 @@ pub struct AgentStatus {
 
 /// Every run of a rig that the container knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgentList {
     /// Changes with each start of the service.
@@ -164,6 +169,7 @@ pub struct AgentList {
 
 /// Answer of `GET /health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `ok`.
@@ -182,6 +188,7 @@ pub struct Health {
 
 /// Asks for the end of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StopAgent {
     /// Only this run; without it, whichever there is.
@@ -194,6 +201,7 @@ pub struct StopAgent {
 
 /// Answer of a stop: the ladder (TERM, grace, KILL) has begun, or there is nothing left to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Stopped {
     /// True: it will be gone, or is.
@@ -204,6 +212,7 @@ pub struct Stopped {
 
 /// A line for the agent's standard input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Message {
     /// The text.
     pub prompt: String,
@@ -211,6 +220,7 @@ pub struct Message {
 
 /// One line of output or one event of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Grows by one; the cursor.
     pub id: u64,
@@ -224,6 +234,7 @@ pub struct Event {
 
 /// A page of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventPage {
     /// Oldest first.
     pub events: Vec<Event>,
@@ -231,6 +242,7 @@ pub struct EventPage {
 
 /// Why the container did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// One sentence.
     pub error: String,
@@ -241,6 +253,7 @@ pub struct Problem {
 
 /// That these runs are alive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Heartbeats {
     /// [`super::PROTOCOL`] of the sender.
     pub protocol: u32,
@@ -252,6 +265,7 @@ pub struct Heartbeats {
 
 /// That one run is alive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Heartbeat {
     /// Who.
     pub agent_id: String,
@@ -265,6 +279,7 @@ pub struct Heartbeat {
 
 /// What the rig says to [`Heartbeats`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdicts {
     /// One for each run that was named.
     pub verdicts: Vec<Verdict>,
@@ -272,6 +287,7 @@ pub struct Verdicts {
 
 /// What the rig says to one [`Heartbeat`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// Who.
     pub agent_id: String,
@@ -283,6 +299,7 @@ pub struct Verdict {
 
 /// What the container does with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Advice {
     /// It is the current one: go on.
@@ -295,6 +312,7 @@ pub enum Advice {
 
 /// How a run ended. Sent until it is answered with 2xx, 404 or 409.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExitReport {
     /// `completed` when the command exited with 0, else `failed`. It never closes a bead.
     pub status: Outcome,
@@ -320,6 +338,7 @@ pub struct ExitReport {
 
 /// Whether the command succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Exit code 0.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 /// A bead as the API shows it. Keys that Gastown's clients know are always there, null when empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BeadView {
     /// `<prefix>-<base36>`.
     pub id: String,
@@ -68,6 +69,7 @@ pub struct BeadView {
 
 /// A dated line on a bead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoteView {
     /// Who wrote it.
     pub author: String,
@@ -79,6 +81,7 @@ pub struct NoteView {
 
 /// What stopped a bead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Stable, `snake_case`.
     pub code: String,
@@ -88,6 +91,7 @@ pub struct Failure {
 
 /// Why a bead waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Waiting {
     /// Stable, `snake_case`: `no_acceptance_criteria`, `deferred`, `back_off`, `no_capacity`,
     /// `dispatch_paused`, `container_unavailable`, `queued`.
@@ -100,6 +104,7 @@ pub struct Waiting {
 
 /// Makes a bead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateBead {
     /// One line, 1 to 500 characters.
     pub title: String,
@@ -146,6 +151,7 @@ pub struct CreateBead {
 
 /// Changes a bead: a field that is absent stays, a field that is null is emptied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateBead {
     /// One line, 1 to 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +214,7 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>,
 
 /// Appends a note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AddNote {
     /// The text, not blank.
     pub text: String,
@@ -215,6 +222,7 @@ pub struct AddNote {
 
 /// Closes or reopens a bead; Gastown's clients send `agent_id`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CloseBead {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,6 +234,7 @@ pub struct CloseBead {
 
 /// Sets a bead's status, as Gastown's clients do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetStatus {
     /// See [`BeadView::status`].
     pub status: String,
@@ -236,6 +245,7 @@ pub struct SetStatus {
 
 /// An agent as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentView {
     /// Its id.
     pub id: String,
@@ -264,6 +274,7 @@ pub struct AgentView {
 
 /// One run of an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttemptView {
     /// The fencing token.
     pub number: i64,
@@ -281,6 +292,7 @@ pub struct AttemptView {
 
 /// Makes an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegisterAgent {
     /// See [`AgentView::role`].
     pub role: String,
@@ -292,6 +304,7 @@ pub struct RegisterAgent {
 
 /// Gets an idle agent of a role, or makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetOrCreateAgent {
     /// See [`AgentView::role`].
     pub role: String,
@@ -299,6 +312,7 @@ pub struct GetOrCreateAgent {
 
 /// Hooks a bead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HookBead {
     /// Which.
     pub bead_id: String,
@@ -306,6 +320,7 @@ pub struct HookBead {
 
 /// Says that the work on the hook is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {
     /// Where the work is; not needed in a rig without git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -320,6 +335,7 @@ pub struct Done {
 
 /// Leaves something for the next run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
     /// Any JSON.
     pub data: Value,
@@ -327,6 +343,7 @@ pub struct Checkpoint {
 
 /// What a rig is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RigStatus {
     /// Which rig.
     pub rig_id: String,
@@ -340,4 +357,38 @@ pub struct RigStatus {
     pub dispatch_enabled: bool,
     /// When the next tick is due; none: never.
     pub next_tick_at: Option<String>,
+}
+
+/// The health of a rig.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The version of the messages between a rig and its container service.
+    pub protocol: u32,
+    /// When the next tick is due; none: never.
+    pub next_tick_at: Option<String>,
+}
+
+/// A call that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefusedCall {
+    /// Grows by one; the cursor.
+    pub seq: i64,
+    /// When.
+    pub at: String,
+    /// `operator`, `container` or `agent`.
+    pub caller: String,
+    /// The name that the operator gave, the town, or the agent's id.
+    pub caller_id: String,
+    /// `GET`, `POST`, ….
+    pub method: String,
+    /// What followed `/api/rigs/:rigId`, without the query.
+    pub path: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Why: a code of the API, or `more` when there were more in that minute than are kept.
+    pub code: String,
 }

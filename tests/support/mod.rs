@@ -179,6 +179,8 @@ impl TestRig {
                 query,
                 body: body.as_bytes(),
                 caller: caller.clone(),
+                idempotency_key: None,
+                if_none_match: None,
                 next_tick: self.wake,
             },
         );

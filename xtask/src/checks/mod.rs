@@ -4,6 +4,7 @@
 //! always `N passed, M failed`: all tests of all steps, and each step that has no tests of its own as one.
 
 mod deploy;
+mod schema;
 mod tally;
 
 use std::process::Command;
@@ -33,6 +34,7 @@ const STEPS: &[Step] = &[
     Step { name: "worker", what: "the worker builds", run: product },
     Step { name: "worker-test", what: "the worker for tests builds", run: test_worker },
     Step { name: "system", what: "worker, container service and CLI together", run: system },
+    Step { name: "schema", what: "the worker answers as its schema says", run: schema::conforms },
     Step { name: "deploy", what: "wrangler would deploy it", run: deploy::dry_run },
     Step { name: "dev", what: "wrangler runs it", run: deploy::dev },
 ];
