@@ -13,6 +13,7 @@
 mod agents;
 mod beads;
 mod body;
+mod dependencies;
 mod routes;
 
 use std::cell::RefCell;

@@ -1,6 +1,8 @@
 //! What people and agents do with beads.
 
-use super::{Apply, actor, check};
+use serde_json::json;
+
+use super::{Apply, DISPATCHER, actor, check, links};
 use crate::attempt;
 use crate::bead::{Bead, Event, SENTINEL, Status};
 use crate::command::{Error, Reply};
@@ -9,16 +11,31 @@ use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Member, Sql};
 use crate::token::Caller;
+use crate::wire::dependencies::AddDependency;
 use crate::wire::rig::{CreateBead, UpdateBead};
 
 impl<S: Sql> Apply<'_, S> {
-    pub(super) fn create_bead(&mut self, by: &Caller, fields: CreateBead) -> Result<Reply, Error> {
+    pub(super) fn create_bead(
+        &mut self,
+        by: &Caller,
+        mut fields: CreateBead,
+    ) -> Result<Reply, Error> {
         self.speaker(by)?;
+        let (dependencies, parent) = self.new_links(&mut fields)?;
         let mut bead = self.new_bead(by, fields)?;
+        bead.parent = parent;
         may_assign(by, bead.assignee.as_deref())?;
         self.name_and_add(&mut bead)?;
-        let data = format!("{} (P{})", bead.title, bead.priority);
-        self.event(&bead.id, actor(by), "created", (None, Some(&bead.kind)), Some(data))?;
+        let detail = format!("{} (P{})", bead.title, bead.priority);
+        let data = json!({"title": bead.title, "priority": bead.priority}).to_string();
+        let change = (None, Some(bead.kind.as_str()));
+        self.event_of(&bead.id, actor(by), "created", change, (Some(detail), Some(data)))?;
+        for it in &dependencies {
+            self.link(by, &bead, it, true)?;
+        }
+        if !dependencies.is_empty() || bead.parent.is_some() {
+            bead = self.bead(&bead.id)?;
+        }
         self.wake_for(&bead);
         Ok(Reply::Bead(Box::new(bead)))
     }
@@ -36,7 +53,7 @@ impl<S: Sql> Apply<'_, S> {
             assignee: check::word("assignee", fields.assignee)?,
             assignee_agent_id: None,
             hooked_by: None,
-            parent: check::word("parent", fields.parent)?,
+            parent: None,
             labels: check::labels(fields.labels.unwrap_or_default())?,
             metadata: check::metadata(fields.metadata.unwrap_or_default())?,
             external_ref: check::word("external_ref", fields.external_ref)?,
@@ -54,7 +71,33 @@ impl<S: Sql> Apply<'_, S> {
             started_at: None,
             closed_at: None,
             close_reason: None,
+            blocked: false,
         })
+    }
+
+    /// What a new bead shall depend on, and its parent, who may be named as either.
+    fn new_links(
+        &self,
+        fields: &mut CreateBead,
+    ) -> Result<(Vec<AddDependency>, Option<String>), Error> {
+        let mut parent = check::word("parent", fields.parent.take())?
+            .map(|id| self.bead(&id).map(|it| it.id))
+            .transpose()?;
+        let mut others = Vec::new();
+        for it in std::mem::take(&mut fields.dependencies) {
+            if links::kind_of(&it)? != links::PARENT_CHILD {
+                others.push(it);
+                continue;
+            }
+            let named = self.bead(&it.depends_on)?.id;
+            if parent.get_or_insert_with(|| named.clone()) != &named {
+                return Err(Refusal::invalid("dependencies", "name two parents").into());
+            }
+        }
+        if let Some(parent) = &parent {
+            self.may_be_parent(fields.id.as_deref().unwrap_or("new"), parent, true)?;
+        }
+        Ok((others, parent))
     }
 
     /// Files a bead, under the name it has or a new one.
@@ -102,6 +145,16 @@ impl<S: Sql> Apply<'_, S> {
         let reason = check::reason(change.reason.as_deref());
         let mut bead = before.clone();
         change_fields(by, &mut bead, change)?;
+        if bead.parent != before.parent
+            && let Some(parent) = bead.parent.take()
+        {
+            let parent = self.bead(&parent)?.id;
+            if before.parent.as_ref() != Some(&parent) {
+                self.may_be_parent(&bead.id, &parent, false)?;
+            }
+            bead.parent = Some(parent);
+        }
+        let fields = changed_fields(&before, &bead);
         let taken_back =
             before.is_for_agents() && !bead.is_for_agents() && before.hooked_by.is_some();
         if let Some(status) = status {
@@ -112,19 +165,20 @@ impl<S: Sql> Apply<'_, S> {
         if bead != before {
             bead.updated_at = self.now;
         }
-        self.store().save_bead(&before, &bead)?;
+        if self.store().save_bead(&before, &bead)? {
+            self.wake();
+        }
         if before.assignee != bead.assignee {
             let change = (before.assignee.as_deref(), bead.assignee.as_deref());
             self.event(&bead.id, actor(by), "assigned", change, None)?;
         }
-        let same = Bead {
-            status: bead.status,
-            assignee: bead.assignee.clone(),
-            updated_at: bead.updated_at,
-            ..before.clone()
-        };
-        if before.status == bead.status && same != bead {
-            self.event(&bead.id, actor(by), "updated", (None, None), None)?;
+        if !fields.is_empty() {
+            let data = json!({"fields": fields}).to_string();
+            let said = (Some(fields.join(", ")), Some(data));
+            self.event_of(&bead.id, actor(by), "updated", (None, None), said)?;
+        }
+        if before.parent != bead.parent {
+            bead = self.bead(&bead.id)?;
         }
         self.wake_for(&bead);
         Ok(Reply::Bead(Box::new(bead)))
@@ -235,6 +289,24 @@ impl<S: Sql> Apply<'_, S> {
         self.change_bead(by, speaker.as_ref(), found, change)
     }
 
+    /// A bead that was put off until now goes back to the queue.
+    pub(super) fn due(&mut self, id: &str) -> Result<Reply, Error> {
+        let before = self.bead(id)?;
+        let due = before.is_for_agents() && before.defer_until.is_some_and(|at| at <= self.now);
+        if !due {
+            let message = format!("Bead {id} is {} and not due", before.status);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        let status = before.status.after(Event::Due)?;
+        let bead = Bead { status, updated_at: self.now, ..before.clone() };
+        self.store().save_bead(&before, &bead)?;
+        let change = (Some(before.status.as_str()), Some(status.as_str()));
+        let until = before.defer_until.map(|at| format!("deferred until {at}"));
+        self.event(&bead.id, DISPATCHER, "status_changed", change, until)?;
+        self.wake_for(&bead);
+        Ok(Reply::Done)
+    }
+
     pub(super) fn reopen_bead(
         &mut self,
         by: &Caller,
@@ -255,7 +327,7 @@ impl<S: Sql> Apply<'_, S> {
 }
 
 /// Whether this caller may do something to this bead: an agent only to the one it holds.
-fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusal> {
+pub(super) fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusal> {
     match (by, speaker) {
         (Caller::Operator { .. }, _) => Ok(()),
         (Caller::Agent(_), Some(member)) if bead.hooked_by.as_ref() == Some(&member.agent.id) => {
@@ -335,6 +407,27 @@ fn change_fields(by: &Caller, bead: &mut Bead, change: UpdateBead) -> Result<(),
         check::json("metadata", &bead.metadata)?;
     }
     Ok(())
+}
+
+/// The names of what a caller changed, but for the status and the assignee, which have lines of their own.
+fn changed_fields(before: &Bead, after: &Bead) -> Vec<&'static str> {
+    [
+        ("title", before.title != after.title),
+        ("type", before.kind != after.kind),
+        ("body", before.body != after.body),
+        ("design", before.design != after.design),
+        ("acceptance_criteria", before.acceptance_criteria != after.acceptance_criteria),
+        ("priority", before.priority != after.priority),
+        ("parent", before.parent != after.parent),
+        ("labels", before.labels != after.labels),
+        ("metadata", before.metadata != after.metadata),
+        ("external_ref", before.external_ref != after.external_ref),
+        ("due_at", before.due_at != after.due_at),
+        ("defer_until", before.defer_until != after.defer_until),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
 }
 
 /// A person wants it tried again: what went before no longer counts.

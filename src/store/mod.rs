@@ -6,16 +6,19 @@
 mod agents;
 mod attempts;
 mod beads;
+mod dependencies;
 mod events;
 mod migrate;
 mod notes;
+mod removal;
 pub mod sql;
 
 use serde::de::DeserializeOwned;
 
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
-pub use beads::BeadFilter;
+pub use beads::{BeadFilter, Due};
+pub use dependencies::{Blocker, Dependency, Linked};
 pub use events::BeadEvent;
 pub use notes::Note;
 pub use sql::{Sql, SqlError, Value};
