@@ -154,6 +154,13 @@ impl<S: Sql> Apply<'_, S> {
             }
             bead.parent = Some(parent);
         }
+        if status == Some(Status::Deferred)
+            && bead.defer_until == before.defer_until
+            && bead.defer_until.is_some_and(|at| at <= self.now)
+        {
+            // Put off anew, and not until a time that is past.
+            bead.defer_until = None;
+        }
         let fields = changed_fields(&before, &bead);
         let taken_back =
             before.is_for_agents() && !bead.is_for_agents() && before.hooked_by.is_some();

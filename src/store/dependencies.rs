@@ -133,11 +133,11 @@ impl<S: Sql> Store<S> {
                      FROM up JOIN bead AS b ON b.id = up.id
                      WHERE b.parent IS NOT NULL AND up.n < {depth})
                  SELECT json_array(bead, blocker)
-                 FROM (SELECT DISTINCT up.bead AS bead, blocker.id AS blocker, blocker.created_at AS at
+                 FROM (SELECT DISTINCT up.bead AS bead, blocker.id AS blocker, blocker.rowid AS row
                        FROM up
                        JOIN dependency AS d ON d.bead = up.id AND d.kind = 'blocks'
                        JOIN bead AS blocker ON blocker.id = d.depends_on AND blocker.status <> 'closed')
-                 ORDER BY bead, at, blocker",
+                 ORDER BY bead, row",
                 depth = limits::PARENT_DEPTH_MAX
             ),
             &[to_json(&beads)],
