@@ -55,7 +55,8 @@ fn a_dependency_is_seen_from_both_ends() {
           "status": "open",
           "title": "bead demo-1",
           "type": "related"
-        }"#]].assert_eq(&pretty(&added));
+        }"#]]
+    .assert_eq(&pretty(&added));
     let both = rig.operator("GET", "/beads/demo-1/dependencies", "").1;
     expect![[r#"
         {
@@ -78,7 +79,8 @@ fn a_dependency_is_seen_from_both_ends() {
               "type": "parent-child"
             }
           ]
-        }"#]].assert_eq(&pretty(&both));
+        }"#]]
+    .assert_eq(&pretty(&both));
     let one = rig.operator("GET", "/beads/demo-2/dependencies", "").1;
     assert_eq!(one["data"]["dependencies"][0]["type"], "parent-child");
     let (status, gone) = rig.operator("DELETE", "/beads/demo-3/dependencies/demo-1", "");
@@ -148,7 +150,8 @@ fn what_may_grow_has_a_bound() {
     expect![[r#"
         429 limit_reached: Bead demo-hub has 50 dependencies, which is as many as it may have
         429 limit_reached: Bead new under demo-g10 would make more than 10 generations
-        429 limit_reached: Bead demo-g0 under demo-d0 would make more than 10 generations"#]].assert_eq(&[full, deep, below].join("\n"));
+        429 limit_reached: Bead demo-g0 under demo-d0 would make more than 10 generations"#]]
+    .assert_eq(&[full, deep, below].join("\n"));
 }
 
 #[test]
@@ -265,7 +268,8 @@ fn the_audit_is_read_in_pages_without_a_gap() {
             "old_value": null,
             "seq": 7
           }
-        ]"#]].assert_eq(&pretty(&get("bead_id=demo-1")));
+        ]"#]]
+    .assert_eq(&pretty(&get("bead_id=demo-1")));
     for query in ["since=yesterday", "after=-1", "after=x", "limit=many"] {
         assert_eq!(rig.operator("GET", &format!("/events?{query}"), "").0, 400, "{query}");
     }

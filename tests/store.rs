@@ -154,7 +154,8 @@ fn no_call_walks_through_a_table_that_grows() {
         GET /events?after=3: 
         POST /beads/demo-1/close: 
         DELETE /beads/demo-2: 
-    "#]].assert_eq(&walks);
+    "#]]
+    .assert_eq(&walks);
 }
 
 #[test]

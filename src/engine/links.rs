@@ -170,8 +170,9 @@ impl<S: Sql> Apply<'_, S> {
         let below = if new { 0 } else { self.store().generations(id)?.1 };
         if above + 1 + below > limits::PARENT_DEPTH_MAX {
             let max = limits::PARENT_DEPTH_MAX;
-            let message =
-                format!("Bead {id} under {parent} would make more than {max} generations");
+            let message = format!(
+                "More than {max} generations would come of a bead under {parent}; put it higher up"
+            );
             return Err(Refusal::new(Code::LimitReached, message).into());
         }
         if self.store().child_count(parent)? >= limits::CHILDREN_PER_BEAD_MAX {
