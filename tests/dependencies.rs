@@ -149,8 +149,8 @@ fn what_may_grow_has_a_bound() {
     let below = refused(&mut rig, "PATCH", "/beads/demo-g0", &json!({"parent": "demo-d0"}));
     expect![[r#"
         429 limit_reached: Bead demo-hub has 50 dependencies, which is as many as it may have
-        429 limit_reached: Bead new under demo-g10 would make more than 10 generations
-        429 limit_reached: Bead demo-g0 under demo-d0 would make more than 10 generations"#]]
+        429 limit_reached: More than 10 generations would come of a bead under demo-g10; put it higher up
+        429 limit_reached: More than 10 generations would come of a bead under demo-d0; put it higher up"#]]
     .assert_eq(&[full, deep, below].join("\n"));
 }
 

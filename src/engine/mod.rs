@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `beads` | what people and agents do with beads |
+//! | `fields` | which of their fields a caller changes |
 //! | `links` | what waits for what |
 //! | `removal` | the end of a bead that is deleted |
 //! | `agents` | what they do with agents and hooks |
@@ -20,6 +21,7 @@
 mod agents;
 mod beads;
 mod check;
+mod fields;
 mod links;
 mod lists;
 mod prompt;

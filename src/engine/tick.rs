@@ -142,14 +142,9 @@ impl<S: Sql> Engine<S> {
         if !bad.is_empty() {
             wakes.push(active);
         }
-        if self.settings.dispatch_enabled
-            && free_slots(&crew, &self.settings) > 0
-            && let Some(at) = self.store.next_claimable()?
-        {
+        let room = self.settings.dispatch_enabled && free_slots(&crew, &self.settings) > 0;
+        if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.
-            wakes.push(if at <= now { active } else { at });
-        }
-        if let Some(at) = self.store.next_deferred()? {
             wakes.push(if at <= now { active } else { at });
         }
         let soonest = now.plus(limits::ALARM_MIN_MS);

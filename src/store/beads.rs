@@ -131,24 +131,19 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// When the next bead may be taken, if there is room; none if none waits but for other beads.
-    pub fn next_claimable(&self) -> Result<Option<Millis>, SqlError> {
+    /// When the next bead may be taken, if there is room, or is deferred no more; none if none waits but for other
+    /// beads.
+    pub fn next_due(&self, room: bool) -> Result<Option<Millis>, SqlError> {
         let at = self.number(
             &format!(
-                "SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
-                 FROM bead
-                 WHERE {QUEUE}"
+                "SELECT min(at)
+                 FROM (SELECT min(defer_until) AS at FROM bead WHERE {DEFERRED}
+                       UNION ALL
+                       SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
+                       FROM bead
+                       WHERE ? AND {QUEUE}) AS next"
             ),
-            &[],
-        )?;
-        Ok(at.map(Millis))
-    }
-
-    /// When the next bead is deferred no more.
-    pub fn next_deferred(&self) -> Result<Option<Millis>, SqlError> {
-        let at = self.number(
-            &format!("SELECT defer_until FROM bead WHERE {DEFERRED} ORDER BY defer_until LIMIT 1"),
-            &[],
+            &[i64::from(room).into()],
         )?;
         Ok(at.map(Millis))
     }
