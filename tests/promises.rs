@@ -9,6 +9,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use beadrig::command::{Command, StartAnswer};
+use beadrig::id::Millis;
 use beadrig::limits;
 use beadrig::settings::Settings;
 use beadrig::store::{Sql as _, Value};
@@ -111,6 +112,8 @@ struct World {
     /// Every run there was, and whether its process is there.
     runs: Vec<(StartAgent, bool)>,
     finished: BTreeMap<String, String>,
+    /// What the audit must account for, and how far it went.
+    told: (Vec<serde_json::Value>, i64),
 }
 
 impl World {
@@ -119,7 +122,7 @@ impl World {
             Settings { idle_alarm_ms: 0, max_agents: 2, max_attempts: 3, ..Settings::default() };
         let rig = TestRig::with(settings);
         let (beads, runs, finished) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { rig, beads, mode: "up", runs, finished }
+        Self { rig, beads, mode: "up", runs, finished, told: (Vec::new(), 0) }
     }
 
     fn bead(&self, n: usize) -> String {
@@ -355,6 +358,20 @@ impl World {
             .map(|it| (it.id, it.status))
             .collect();
         self.nothing_lost();
+        self.audited();
+    }
+
+    /// Whatever changed stands in the audit.
+    fn audited(&mut self) {
+        let beads = self.rows(
+            "SELECT json_array(id, status, assignee, hooked_by, parent, priority, acceptance_criteria, defer_until,
+                 checkpoint, (SELECT json_group_array(depends_on) FROM dependency AS d WHERE d.bead = bead.id))
+             FROM bead",
+        );
+        let last = self.rig.engine.store.last_event_until(Millis(i64::MAX)).unwrap();
+        let told = std::mem::replace(&mut self.told, (beads, last));
+        assert!(last >= told.1, "a number of the audit comes twice");
+        assert!(last > told.1 || self.told.0 == told.0, "a change that nobody accounts for");
     }
 
     fn one_owner(&self, beads: &[Row]) {
