@@ -9,7 +9,8 @@
 //!      +------------------- reopened, by a person only ----------+-----------------+
 //! ```
 //!
-//! `in_review` and `deferred` are set and left by people; the rig moves neither by itself.
+//! `in_review` and `deferred` are set and left by people. One thing the rig does by itself: a bead for agents that
+//! is deferred until a time is open again when the time has come.
 //! Whoever is in `closed` or `failed` stays there until a person reopens it: no late report, no deleted agent
 //! changes that.
 
@@ -54,6 +55,8 @@ pub enum Event {
     GaveUp,
     /// It cannot go on without a person.
     Stuck,
+    /// The time until which it was put off has come.
+    Due,
     /// It is done.
     Closed,
     /// A person gives it a status.
@@ -88,6 +91,7 @@ impl Status {
             (Self::InProgress, E::Released) => Ok(Self::Open),
             (Self::Open | Self::InProgress, E::GaveUp) => Ok(Self::Failed),
             (Self::Open | Self::InProgress | Self::InReview, E::Stuck) => Ok(Self::Blocked),
+            (Self::Deferred, E::Due) => Ok(Self::Open),
             (_, E::Closed) => Ok(Self::Closed),
             // A rig gives up; a person closes, or leaves it open.
             (status, E::Set(Self::Failed)) => Err(IllegalTransition { status, event }),
@@ -133,6 +137,7 @@ impl fmt::Display for Event {
             Self::Released => f.write_str("released"),
             Self::GaveUp => f.write_str("given up"),
             Self::Stuck => f.write_str("blocked by the rig"),
+            Self::Due => f.write_str("due"),
             Self::Closed => f.write_str("closed"),
             Self::Set(status) => write!(f, "set to {status}"),
         }
@@ -141,7 +146,7 @@ impl fmt::Display for Event {
 
 /// A bead as it is stored. The order of the fields is the order of the columns in `store::beads`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the columns are described in migrations/0001_init.sql")]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Bead {
     pub id: String,
     pub kind: String,
@@ -172,6 +177,7 @@ pub struct Bead {
     pub started_at: Option<Millis>,
     pub closed_at: Option<Millis>,
     pub close_reason: Option<String>,
+    pub blocked: bool,
 }
 
 impl Bead {

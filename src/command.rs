@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 use crate::store::Member;
 use crate::token::Caller;
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
+use crate::wire::dependencies::AddDependency;
 use crate::wire::rig::{CreateBead, Done, RegisterAgent, UpdateBead};
 
 /// When a command is carried out, and what chance there is in it.
@@ -33,6 +34,14 @@ pub enum Command {
     CloseBead(Caller, String, Option<String>),
     /// Opens a bead again, with a reason.
     ReopenBead(Caller, String, Option<String>),
+    /// Deletes a bead and all that belongs to it.
+    DeleteBead(Caller, String),
+    /// Has a bead depend on another.
+    AddDependency(Caller, String, AddDependency),
+    /// Has a bead (the first) depend on another (the second) no more.
+    RemoveDependency(Caller, String, String),
+    /// Opens a bead that was deferred until now.
+    Due(String),
     /// Makes an agent.
     RegisterAgent(RegisterAgent),
     /// Gets a free agent of a role, or makes one.

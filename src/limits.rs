@@ -17,6 +17,30 @@ pub const NOTES_PER_BEAD_MAX: i64 = 1_000;
 /// Bytes in a bead's metadata or a checkpoint, as JSON.
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
 
+/// Dependencies of a bead: who waits for more waits for a parent of them all.
+pub const DEPENDENCIES_PER_BEAD_MAX: usize = 50;
+
+/// Beads that depend on one bead: all are looked at when it is closed.
+pub const DEPENDENTS_PER_BEAD_MAX: usize = 1_000;
+
+/// Children of a bead: all are looked at when what it waits for changes.
+pub const CHILDREN_PER_BEAD_MAX: usize = 1_000;
+
+/// Generations above a bead: epics of epics, and as many steps in each question for what gates a bead.
+pub const PARENT_DEPTH_MAX: usize = 10;
+
+/// Steps that are walked in the search for a cycle.
+pub const DEPENDENCY_WALK_MAX: usize = 10_000;
+
+/// Blockers that are named in the reason why a bead waits.
+pub const BLOCKERS_NAMED: usize = 5;
+
+/// Characters in the type of a dependency; `bd` has the same.
+pub const DEPENDENCY_KIND_CHARS_MAX: usize = 50;
+
+/// Beads that are deferred no more, in one tick; the next ones wait for the next.
+pub const DEFERRED_PER_TICK: usize = 50;
+
 /// Labels on a bead.
 pub const LABELS_MAX: usize = 50;
 

@@ -149,7 +149,7 @@ fn what_is_not_there_is_refused_and_what_is_not_allowed_too() {
         DELETE /beads 
             405 method_not_allowed: DELETE is not allowed here, but POST, GET
         PUT /beads/demo-1 
-            405 method_not_allowed: PUT is not allowed here, but GET, PATCH
+            405 method_not_allowed: PUT is not allowed here, but GET, PATCH, DELETE
         GET /nothing 
             404 not_found: Not found
         POST /heartbeats {"protocol":2,"boot_id":"b","agents":[]}

@@ -102,6 +102,7 @@ fn an_agent_that_dies_is_started_again_with_its_checkpoint() {
                 start Toast #1 on b1
                 b1 note: dispatched: job=<job>
             Toast checkpoint step 3
+                b1 checkpointed by Toast
             exits Toast 3
                 b1 agent_exited: attempt #1: exited with code 3
                 b1 note: attempt 1 of 5: exited with code 3 without closing the bead (last output: thread 'main' panicked); next try at 00:00:…

@@ -77,11 +77,85 @@ fn no_statement_of_the_tick_walks_through_a_table_that_grows() {
         .collect();
     walks.sort();
     walks.dedup();
-    // Agents are a hundred at most; `bead_queue` holds only what waits for an agent; `json_each` is a list given.
+    // Agents are a hundred at most; `bead_queue` holds only what waits for an agent and for nothing else; `json_each`
+    // is a list given; `deferred` and `queue` are the few rows that were found.
     expect![[r#"
         SCAN a USING INDEX sqlite_autoindex_agent_2
-        SCAN bead USING INDEX bead_queue"#]]
+        SCAN bead USING INDEX bead_queue
+        SCAN deferred
+        SCAN queue"#]]
     .assert_eq(&walks.join("\n"));
+}
+
+/// The steps of SQLite that a tick takes, and the statements of the calls that look through a table.
+#[test]
+fn what_waits_for_other_beads_costs_the_tick_nothing() {
+    let mut rig = TestRig::new();
+    let tick = |rig: &mut TestRig| {
+        rig.engine.store.sql().steps.set(0);
+        rig.schedule();
+        rig.engine.next_wake(rig.now).unwrap();
+        rig.engine.store.sql().steps.get()
+    };
+    rig.operator("POST", "/beads", r#"{"title":"the gate","id":"demo-gate"}"#);
+    tick(&mut rig);
+    let alone = tick(&mut rig);
+    for n in 0..500 {
+        let body = serde_json::json!({
+            "title": format!("bead {n}"), "assignee": "agent", "acceptance_criteria": "it works",
+            "dependencies": [{"depends_on": "demo-gate"}],
+        });
+        assert_eq!(rig.operator("POST", "/beads", &body.to_string()).0, 201);
+    }
+    assert_eq!(tick(&mut rig), alone);
+    rig.operator("POST", "/beads/demo-gate/close", "");
+    assert!(tick(&mut rig) > alone);
+    assert_eq!(rig.starts.len(), rig.engine.settings.max_agents as usize);
+}
+
+#[test]
+fn no_call_walks_through_a_table_that_grows() {
+    let mut rig = TestRig::new();
+    for id in ["demo-1", "demo-2", "demo-3"] {
+        rig.operator("POST", "/beads", &format!(r#"{{"title":"x","id":"{id}"}}"#));
+    }
+    rig.engine.store.sql().asked.borrow_mut().clear();
+    let mut walks = String::new();
+    for (method, path, body) in [
+        ("POST", "/beads/demo-2/dependencies", r#"{"depends_on":"demo-1"}"#),
+        ("PATCH", "/beads/demo-3", r#"{"parent":"demo-2"}"#),
+        ("GET", "/beads/demo-2/dependencies", ""),
+        ("GET", "/beads/demo-2/children", ""),
+        ("GET", "/ready", ""),
+        ("GET", "/blocked", ""),
+        ("GET", "/events?bead_id=demo-1", ""),
+        ("GET", "/events?after=3", ""),
+        ("POST", "/beads/demo-1/close", ""),
+        ("DELETE", "/beads/demo-2", ""),
+    ] {
+        assert!(rig.operator(method, path, body).0 < 300, "{method} {path}");
+        let asked = rig.engine.store.sql().asked.take();
+        let plans = asked.iter().filter(|sql| !sql.contains("INSERT INTO bead_event"));
+        let plans = plans.flat_map(|sql| rig.engine.store.sql().plan(sql));
+        let grows =
+            ["SCAN bead", "SCAN bead_event", "SCAN dependency", "SCAN attempt", "SCAN note"];
+        let bad: Vec<String> =
+            plans.filter(|it| grows.iter().any(|name| it.starts_with(name))).collect();
+        walks.push_str(&format!("{method} {path}: {}\n", bad.join(", ")));
+    }
+    expect![[r#"
+        POST /beads/demo-2/dependencies: 
+        PATCH /beads/demo-3: 
+        GET /beads/demo-2/dependencies: 
+        GET /beads/demo-2/children: 
+        GET /ready: 
+        GET /blocked: 
+        GET /events?bead_id=demo-1: 
+        GET /events?after=3: 
+        POST /beads/demo-1/close: 
+        DELETE /beads/demo-2: 
+    "#]]
+    .assert_eq(&walks);
 }
 
 #[test]

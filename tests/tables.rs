@@ -13,7 +13,8 @@ use expect_test::expect;
 
 #[test]
 fn the_life_of_a_bead() {
-    let events = [Event::Hooked, Event::Released, Event::GaveUp, Event::Stuck, Event::Closed];
+    let events =
+        [Event::Hooked, Event::Released, Event::GaveUp, Event::Stuck, Event::Due, Event::Closed];
     let mut table = String::new();
     for status in Status::ALL {
         for event in events {
@@ -28,36 +29,43 @@ fn the_life_of_a_bead() {
         open         released             -
         open         given up             failed
         open         blocked by the rig   blocked
+        open         due                  -
         open         closed               closed
         in_progress  hooked               in_progress
         in_progress  released             open
         in_progress  given up             failed
         in_progress  blocked by the rig   blocked
+        in_progress  due                  -
         in_progress  closed               closed
         in_review    hooked               -
         in_review    released             -
         in_review    given up             -
         in_review    blocked by the rig   blocked
+        in_review    due                  -
         in_review    closed               closed
         blocked      hooked               -
         blocked      released             -
         blocked      given up             -
         blocked      blocked by the rig   -
+        blocked      due                  -
         blocked      closed               closed
         deferred     hooked               -
         deferred     released             -
         deferred     given up             -
         deferred     blocked by the rig   -
+        deferred     due                  open
         deferred     closed               closed
         closed       hooked               -
         closed       released             -
         closed       given up             -
         closed       blocked by the rig   -
+        closed       due                  -
         closed       closed               closed
         failed       hooked               -
         failed       released             -
         failed       given up             -
         failed       blocked by the rig   -
+        failed       due                  -
         failed       closed               closed
     "#]]
     .assert_eq(&table);

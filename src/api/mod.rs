@@ -13,6 +13,7 @@
 mod agents;
 mod beads;
 mod body;
+mod dependencies;
 #[cfg(feature = "schema")]
 pub mod describe;
 mod headers;

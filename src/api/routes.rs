@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Answer, Call, agents, beads, health, refusals, status};
+use super::{Answer, Call, agents, beads, dependencies, health, refusals, status};
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
 use crate::store::Sql;
@@ -57,6 +57,14 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/beads/:id/notes", Access::Rig, beads::add_note),
         route("POST", "/beads/:id/close", Access::Rig, beads::close),
         route("POST", "/beads/:id/reopen", Access::Rig, beads::reopen),
+        route("DELETE", "/beads/:id", Access::Operator, dependencies::delete),
+        route("GET", "/beads/:id/children", Access::Rig, dependencies::children),
+        route("GET", "/beads/:id/dependencies", Access::Rig, dependencies::list),
+        route("POST", "/beads/:id/dependencies", Access::Rig, dependencies::add),
+        route("DELETE", "/beads/:id/dependencies/:other", Access::Rig, dependencies::remove),
+        route("GET", "/ready", Access::Rig, dependencies::ready),
+        route("GET", "/blocked", Access::Rig, dependencies::blocked),
+        route("GET", "/events", Access::Rig, dependencies::events),
         route("POST", "/agents", Access::Operator, agents::register),
         route("GET", "/agents", Access::Rig, agents::list),
         route("POST", "/agents/get-or-create", Access::Operator, agents::get_or_create),

@@ -111,6 +111,11 @@ impl<S: Sql> Apply<'_, S> {
                 format!("Bead {} is hooked by agent {other}; unhook it there first", before.id);
             return Err(Refusal::new(Code::Conflict, message).into());
         }
+        if before.blocked {
+            let why = self.engine.waits_for(&before.id)?;
+            let message = format!("Bead {} {why}", before.id);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
         if before.runs.len() >= self.engine.settings.max_attempts {
             let message = format!(
                 "Bead {} has used its {} attempts; reopen it to try again",
@@ -145,6 +150,7 @@ impl<S: Sql> Apply<'_, S> {
         let ready = before.status == Status::Open
             && before.is_for_agents()
             && before.acceptance_criteria.is_some()
+            && !before.blocked
             && due <= self.now;
         if !ready {
             let message = format!("Bead {id} is {} and not to be taken", before.status);
@@ -189,6 +195,7 @@ impl<S: Sql> Apply<'_, S> {
         let before = self.bead(&held.id)?;
         let bead = Bead { checkpoint: Some(data), updated_at: self.now, ..before.clone() };
         self.store().save_bead(&before, &bead)?;
+        self.event(&bead.id, actor(by), "checkpointed", (None, None), None)?;
         Ok(Reply::Done)
     }
 
@@ -228,7 +235,9 @@ impl<S: Sql> Apply<'_, S> {
         let reason = summary.unwrap_or_else(|| format!("completed by agent {job}"));
         self.set_status(by, Some(&member), &mut bead, Status::Closed, Some(reason))?;
         bead.updated_at = self.now;
-        self.store().save_bead(&before, &bead)?;
+        if self.store().save_bead(&before, &bead)? {
+            self.wake();
+        }
         Ok(Reply::Done)
     }
 

@@ -1,6 +1,8 @@
 //! What people and agents do with beads.
 
-use super::{Apply, actor, check};
+use serde_json::json;
+
+use super::{Apply, DISPATCHER, actor, check, fields, links};
 use crate::attempt;
 use crate::bead::{Bead, Event, SENTINEL, Status};
 use crate::command::{Error, Reply};
@@ -9,16 +11,31 @@ use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Member, Sql};
 use crate::token::Caller;
+use crate::wire::dependencies::AddDependency;
 use crate::wire::rig::{CreateBead, UpdateBead};
 
 impl<S: Sql> Apply<'_, S> {
-    pub(super) fn create_bead(&mut self, by: &Caller, fields: CreateBead) -> Result<Reply, Error> {
+    pub(super) fn create_bead(
+        &mut self,
+        by: &Caller,
+        mut fields: CreateBead,
+    ) -> Result<Reply, Error> {
         self.speaker(by)?;
+        let (dependencies, parent) = self.new_links(&mut fields)?;
         let mut bead = self.new_bead(by, fields)?;
+        bead.parent = parent;
         may_assign(by, bead.assignee.as_deref())?;
         self.name_and_add(&mut bead)?;
-        let data = format!("{} (P{})", bead.title, bead.priority);
-        self.event(&bead.id, actor(by), "created", (None, Some(&bead.kind)), Some(data))?;
+        let detail = format!("{} (P{})", bead.title, bead.priority);
+        let data = json!({"title": bead.title, "priority": bead.priority}).to_string();
+        let change = (None, Some(bead.kind.as_str()));
+        self.event_of(&bead.id, actor(by), "created", change, (Some(detail), Some(data)))?;
+        for it in &dependencies {
+            self.link(by, &bead, it, true)?;
+        }
+        if !dependencies.is_empty() || bead.parent.is_some() {
+            bead = self.bead(&bead.id)?;
+        }
         self.wake_for(&bead);
         Ok(Reply::Bead(Box::new(bead)))
     }
@@ -36,7 +53,7 @@ impl<S: Sql> Apply<'_, S> {
             assignee: check::word("assignee", fields.assignee)?,
             assignee_agent_id: None,
             hooked_by: None,
-            parent: check::word("parent", fields.parent)?,
+            parent: None,
             labels: check::labels(fields.labels.unwrap_or_default())?,
             metadata: check::metadata(fields.metadata.unwrap_or_default())?,
             external_ref: check::word("external_ref", fields.external_ref)?,
@@ -54,7 +71,33 @@ impl<S: Sql> Apply<'_, S> {
             started_at: None,
             closed_at: None,
             close_reason: None,
+            blocked: false,
         })
+    }
+
+    /// What a new bead shall depend on, and its parent, who may be named as either.
+    fn new_links(
+        &self,
+        fields: &mut CreateBead,
+    ) -> Result<(Vec<AddDependency>, Option<String>), Error> {
+        let mut parent = check::word("parent", fields.parent.take())?
+            .map(|id| self.bead(&id).map(|it| it.id))
+            .transpose()?;
+        let mut others = Vec::new();
+        for it in std::mem::take(&mut fields.dependencies) {
+            if links::kind_of(&it)? != links::PARENT_CHILD {
+                others.push(it);
+                continue;
+            }
+            let named = self.bead(&it.depends_on)?.id;
+            if parent.get_or_insert_with(|| named.clone()) != &named {
+                return Err(Refusal::invalid("dependencies", "name two parents").into());
+            }
+        }
+        if let Some(parent) = &parent {
+            self.may_be_parent(fields.id.as_deref().unwrap_or("new"), parent, true)?;
+        }
+        Ok((others, parent))
     }
 
     /// Files a bead, under the name it has or a new one.
@@ -101,7 +144,24 @@ impl<S: Sql> Apply<'_, S> {
         let status = change.status.as_deref().map(check::status).transpose()?;
         let reason = check::reason(change.reason.as_deref());
         let mut bead = before.clone();
-        change_fields(by, &mut bead, change)?;
+        fields::change(by, &mut bead, change)?;
+        if bead.parent != before.parent
+            && let Some(parent) = bead.parent.take()
+        {
+            let parent = self.bead(&parent)?.id;
+            if before.parent.as_ref() != Some(&parent) {
+                self.may_be_parent(&bead.id, &parent, false)?;
+            }
+            bead.parent = Some(parent);
+        }
+        if status == Some(Status::Deferred)
+            && bead.defer_until == before.defer_until
+            && bead.defer_until.is_some_and(|at| at <= self.now)
+        {
+            // Put off anew, and not until a time that is past.
+            bead.defer_until = None;
+        }
+        let fields = fields::changed(&before, &bead);
         let taken_back =
             before.is_for_agents() && !bead.is_for_agents() && before.hooked_by.is_some();
         if let Some(status) = status {
@@ -112,19 +172,20 @@ impl<S: Sql> Apply<'_, S> {
         if bead != before {
             bead.updated_at = self.now;
         }
-        self.store().save_bead(&before, &bead)?;
+        if self.store().save_bead(&before, &bead)? {
+            self.wake();
+        }
         if before.assignee != bead.assignee {
             let change = (before.assignee.as_deref(), bead.assignee.as_deref());
             self.event(&bead.id, actor(by), "assigned", change, None)?;
         }
-        let same = Bead {
-            status: bead.status,
-            assignee: bead.assignee.clone(),
-            updated_at: bead.updated_at,
-            ..before.clone()
-        };
-        if before.status == bead.status && same != bead {
-            self.event(&bead.id, actor(by), "updated", (None, None), None)?;
+        if !fields.is_empty() {
+            let data = json!({"fields": fields}).to_string();
+            let said = (Some(fields.join(", ")), Some(data));
+            self.event_of(&bead.id, actor(by), "updated", (None, None), said)?;
+        }
+        if before.parent != bead.parent {
+            bead = self.bead(&bead.id)?;
         }
         self.wake_for(&bead);
         Ok(Reply::Bead(Box::new(bead)))
@@ -235,6 +296,24 @@ impl<S: Sql> Apply<'_, S> {
         self.change_bead(by, speaker.as_ref(), found, change)
     }
 
+    /// A bead that was put off until now goes back to the queue.
+    pub(super) fn due(&mut self, id: &str) -> Result<Reply, Error> {
+        let before = self.bead(id)?;
+        let due = before.is_for_agents() && before.defer_until.is_some_and(|at| at <= self.now);
+        if !due {
+            let message = format!("Bead {id} is {} and not due", before.status);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        let status = before.status.after(Event::Due)?;
+        let bead = Bead { status, updated_at: self.now, ..before.clone() };
+        self.store().save_bead(&before, &bead)?;
+        let change = (Some(before.status.as_str()), Some(status.as_str()));
+        let until = before.defer_until.map(|at| format!("deferred until {at}"));
+        self.event(&bead.id, DISPATCHER, "status_changed", change, until)?;
+        self.wake_for(&bead);
+        Ok(Reply::Done)
+    }
+
     pub(super) fn reopen_bead(
         &mut self,
         by: &Caller,
@@ -255,7 +334,7 @@ impl<S: Sql> Apply<'_, S> {
 }
 
 /// Whether this caller may do something to this bead: an agent only to the one it holds.
-fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusal> {
+pub(super) fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusal> {
     match (by, speaker) {
         (Caller::Operator { .. }, _) => Ok(()),
         (Caller::Agent(_), Some(member)) if bead.hooked_by.as_ref() == Some(&member.agent.id) => {
@@ -272,67 +351,10 @@ fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusa
 }
 
 /// Only people hand work to agents: agents that do would be a loop that nobody pays attention to.
-fn may_assign(by: &Caller, assignee: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn may_assign(by: &Caller, assignee: Option<&str>) -> Result<(), Refusal> {
     if assignee == Some(SENTINEL) && !matches!(by, Caller::Operator { .. }) {
         let message = "an agent may not assign work to `agent`; leave that to a person";
         return Err(Refusal::new(Code::Forbidden, message));
-    }
-    Ok(())
-}
-
-/// Writes what is to change, all but the status.
-fn change_fields(by: &Caller, bead: &mut Bead, change: UpdateBead) -> Result<(), Refusal> {
-    if let Some(title) = change.title {
-        bead.title = check::title(&title)?;
-    }
-    if let Some(kind) = change.kind {
-        bead.kind = check::name("type", &kind)?;
-    }
-    if let Some(priority) = change.priority {
-        bead.priority = check::priority(&priority)?;
-    }
-    for (field, new, old) in [
-        ("body", change.body, &mut bead.body),
-        ("design", change.design, &mut bead.design),
-        ("acceptance_criteria", change.acceptance_criteria, &mut bead.acceptance_criteria),
-    ] {
-        if let Some(new) = new {
-            *old = check::text(field, new)?;
-        }
-    }
-    for (field, new, old) in [
-        ("parent", change.parent, &mut bead.parent),
-        ("external_ref", change.external_ref, &mut bead.external_ref),
-    ] {
-        if let Some(new) = new {
-            *old = check::word(field, new)?;
-        }
-    }
-    for (field, new, old) in [
-        ("due_at", change.due_at, &mut bead.due_at),
-        ("defer_until", change.defer_until, &mut bead.defer_until),
-    ] {
-        if let Some(new) = new {
-            *old = check::time(field, new)?;
-        }
-    }
-    if let Some(assignee) = change.assignee {
-        bead.assignee = check::word("assignee", assignee)?;
-        may_assign(by, bead.assignee.as_deref())?;
-    }
-    let mut labels = change.labels.unwrap_or_else(|| bead.labels.clone());
-    labels.extend(change.add_labels);
-    labels.retain(|label| !change.remove_labels.contains(label));
-    bead.labels = check::labels(labels)?;
-    if let Some(metadata) = change.metadata {
-        for (key, value) in metadata {
-            if value.is_null() {
-                bead.metadata.remove(&key);
-            } else {
-                bead.metadata.insert(key, value);
-            }
-        }
-        check::json("metadata", &bead.metadata)?;
     }
     Ok(())
 }

@@ -7,18 +7,25 @@
 //! | module | holds |
 //! |---|---|
 //! | `beads` | what people and agents do with beads |
+//! | `fields` | which of their fields a caller changes |
+//! | `links` | what waits for what |
+//! | `removal` | the end of a bead that is deleted |
 //! | `agents` | what they do with agents and hooks |
 //! | `runs` | the life of a run: begun, alive, dismissed, over |
 //! | `reports` | what the container says |
 //! | `tick` | schedule, patrol, review, and when to wake next |
-//! | `view` | the same rows as answers |
+//! | `view`, `lists` | the same rows as answers |
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
 
 mod agents;
 mod beads;
 mod check;
+mod fields;
+mod links;
+mod lists;
 mod prompt;
+mod removal;
 mod reports;
 mod runs;
 mod tick;
@@ -80,6 +87,8 @@ impl<S: Sql> Engine<S> {
             | Command::AddNote(caller, ..)
             | Command::CloseBead(caller, ..)
             | Command::CreateBead(caller, _)
+            | Command::AddDependency(caller, ..)
+            | Command::RemoveDependency(caller, ..)
             | Command::Checkpoint(caller, ..)
             | Command::Heartbeat(caller, _)
             | Command::Done(caller, ..) => (caller, None),
@@ -127,6 +136,10 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::AddNote(by, id, text) => self.add_note(&by, &id, &text),
             C::CloseBead(by, id, reason) => self.close_bead(&by, &id, reason),
             C::ReopenBead(by, id, reason) => self.reopen_bead(&by, &id, reason),
+            C::DeleteBead(by, id) => self.delete_bead(&by, &id),
+            C::AddDependency(by, id, fields) => self.add_dependency(&by, &id, fields),
+            C::RemoveDependency(by, id, other) => self.remove_dependency(&by, &id, &other),
+            C::Due(id) => self.due(&id),
             C::RegisterAgent(fields) => self.register_agent(fields),
             C::GetOrCreateAgent(role) => self.get_or_create_agent(role),
             C::HookBead(by, agent, bead) => self.hook_bead(&by, &agent, &bead),
@@ -175,6 +188,18 @@ impl<'a, S: Sql> Apply<'a, S> {
             (_, Some(new), None) => Some(new.to_owned()),
             (_, None, None) => None,
         };
+        self.event_of(bead, actor, event, change, (detail, data))
+    }
+
+    /// As `event`, with words for whoever watches apart from the data that is kept.
+    fn event_of(
+        &mut self,
+        bead: &str,
+        actor: &str,
+        event: &str,
+        (old, new): (Option<&str>, Option<&str>),
+        (detail, data): (Option<String>, Option<String>),
+    ) -> Result<(), SqlError> {
         self.effects.push(Effect::Tell(Tell {
             event: event.to_owned(),
             bead: Some(bead.to_owned()),
@@ -200,13 +225,17 @@ impl<'a, S: Sql> Apply<'a, S> {
 
     /// Wakes the rig when this bead may be taken, if it may be.
     fn wake_for(&mut self, bead: &Bead) {
-        if bead.status != bead::Status::Open
-            || !bead.is_for_agents()
-            || bead.acceptance_criteria.is_none()
-        {
-            return;
-        }
-        let due = bead.defer_until.max(bead.not_before).unwrap_or_default();
+        let due = match bead.status {
+            _ if !bead.is_for_agents() => return,
+            bead::Status::Open if bead.acceptance_criteria.is_some() && !bead.blocked => {
+                bead.defer_until.max(bead.not_before).unwrap_or_default()
+            }
+            bead::Status::Deferred => match bead.defer_until {
+                Some(at) => at,
+                None => return,
+            },
+            _ => return,
+        };
         let soon = self.now.plus(self.engine.settings.arm_delay_ms);
         self.effects.push(Effect::WakeAt(due.max(soon)));
     }

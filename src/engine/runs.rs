@@ -122,6 +122,8 @@ impl<S: Sql> Apply<'_, S> {
         after.last_seen = Some(self.now);
         after.last_activity = Some(activity);
         after.retry_at = None;
+        after.suspect_since = None;
+        after.failed_asks = 0;
         after.reason = None;
         self.store().save_attempt(live, &after)?;
         if let Some(hooked) = &member.bead {

@@ -65,12 +65,13 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
-        if self.settings.dispatch_enabled {
-            let free = free_slots(&crew, &self.settings);
-            match if free > 0 { self.store.claimable(moment.now, free) } else { Ok(Vec::new()) } {
-                Ok(beads) => todo.extend(beads.into_iter().map(Command::Claim)),
-                Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
-            }
+        let free =
+            if self.settings.dispatch_enabled { free_slots(&crew, &self.settings) } else { 0 };
+        match self.store.due(moment.now, free) {
+            Ok(beads) => todo.extend(beads.into_iter().map(|it| {
+                if it.deferred { Command::Due(it.bead) } else { Command::Claim(it.bead) }
+            })),
+            Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
         }
         done.effects.extend(crew.iter().filter_map(|it| stop_due(it, moment.now)));
         done.ask =
@@ -141,10 +142,8 @@ impl<S: Sql> Engine<S> {
         if !bad.is_empty() {
             wakes.push(active);
         }
-        if self.settings.dispatch_enabled
-            && free_slots(&crew, &self.settings) > 0
-            && let Some(at) = self.store.next_claimable()?
-        {
+        let room = self.settings.dispatch_enabled && free_slots(&crew, &self.settings) > 0;
+        if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.
             wakes.push(if at <= now { active } else { at });
         }

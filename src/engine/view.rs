@@ -12,8 +12,25 @@ use crate::command::Error;
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::Refusal;
-use crate::store::{BeadFilter, Member, Sql};
+use crate::store::{BeadFilter, Blocker, Member, Sql};
 use crate::wire::rig::{AgentView, AttemptView, BeadView, Failure, NoteView, RigStatus, Waiting};
+
+/// What the beads of a list may wait for.
+struct Around {
+    crew: Vec<Member>,
+    blockers: Vec<Blocker>,
+}
+
+/// The first of what a bead waits for, and how many there are besides.
+fn named(blockers: &[Blocker], bead: &str) -> String {
+    let mine = || blockers.iter().filter(|it| it.bead == bead).map(|it| it.blocker.as_str());
+    let names: Vec<&str> = mine().take(limits::BLOCKERS_NAMED).collect();
+    let more = match mine().count() - names.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("waits for {}{more} to be closed", names.join(", "))
+}
 
 impl<S: Sql> Engine<S> {
     /// One bead with its notes, or why there is none.
@@ -45,23 +62,38 @@ impl<S: Sql> Engine<S> {
             return Ok(Vec::new());
         }
         let beads = self.store.beads(&filter)?;
-        let crew = self.concerned(&beads)?;
-        Ok(beads.into_iter().map(|bead| self.shown(bead, &crew, now)).collect())
+        self.views(beads, now)
+    }
+
+    /// Beads as they are shown in a list.
+    pub(super) fn views(&self, beads: Vec<Bead>, now: Millis) -> Result<Vec<BeadView>, Error> {
+        let around = self.concerned(&beads)?;
+        Ok(beads.into_iter().map(|bead| self.shown(bead, &around, now)).collect())
     }
 
     /// A bead as it is shown.
     pub fn bead_view(&self, bead: Bead, now: Millis) -> Result<BeadView, Error> {
-        let crew = self.concerned(std::slice::from_ref(&bead))?;
-        Ok(self.shown(bead, &crew, now))
+        let around = self.concerned(std::slice::from_ref(&bead))?;
+        Ok(self.shown(bead, &around, now))
+    }
+
+    /// The agents and the beads that these beads may wait for.
+    fn concerned(&self, beads: &[Bead]) -> Result<Around, Error> {
+        let blocked: Vec<&str> = beads
+            .iter()
+            .filter(|bead| bead.blocked && bead.is_for_agents() && bead.status == Status::Open)
+            .map(|bead| bead.id.as_str())
+            .collect();
+        Ok(Around { crew: self.crew_for(beads)?, blockers: self.store.blockers(&blocked)? })
     }
 
     /// The agents that these beads may wait for: none, the one that holds it, or all.
-    fn concerned(&self, beads: &[Bead]) -> Result<Vec<Member>, Error> {
+    fn crew_for(&self, beads: &[Bead]) -> Result<Vec<Member>, Error> {
         let mut holders = Vec::new();
         for bead in beads.iter().filter(|bead| bead.is_for_agents()) {
             match (bead.status, &bead.hooked_by) {
                 (Status::InProgress, Some(agent)) => holders.push(agent),
-                (Status::Open, _) => return Ok(self.store.crew()?.0),
+                (Status::Open, _) if !bead.blocked => return Ok(self.store.crew()?.0),
                 _ => {}
             }
         }
@@ -72,8 +104,8 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    fn shown(&self, bead: Bead, crew: &[Member], now: Millis) -> BeadView {
-        let waiting = self.waiting(&bead, crew, now);
+    fn shown(&self, bead: Bead, around: &Around, now: Millis) -> BeadView {
+        let waiting = self.waiting(&bead, around, now);
         let attempts = super::beads::in_window(&bead.runs, now).len();
         let failure = bead
             .failure_code
@@ -111,10 +143,11 @@ impl<S: Sql> Engine<S> {
     }
 
     /// Why a bead that is for agents is not at work.
-    fn waiting(&self, bead: &Bead, crew: &[Member], now: Millis) -> Option<Waiting> {
+    fn waiting(&self, bead: &Bead, around: &Around, now: Millis) -> Option<Waiting> {
         if !bead.is_for_agents() {
             return None;
         }
+        let crew = &around.crew;
         let say = |reason: &str, until: Option<Millis>, message: String| {
             let until = until.map(|at| at.to_string());
             Some(Waiting { reason: reason.to_owned(), message, until })
@@ -134,6 +167,12 @@ impl<S: Sql> Engine<S> {
                 _ => None,
             };
         }
+        if bead.status == Status::Deferred {
+            return match bead.defer_until {
+                Some(at) => say("deferred", Some(at), format!("deferred until {at}")),
+                None => say("deferred", None, "deferred until a person opens it".to_owned()),
+            };
+        }
         if bead.status != Status::Open {
             return None;
         }
@@ -141,6 +180,9 @@ impl<S: Sql> Engine<S> {
             let message = "has no acceptance criteria, and an agent takes no bead without; \
                            add them: beadrig update <id> --acceptance \"…\"";
             return say("no_acceptance_criteria", None, message.replace("<id>", &bead.id));
+        }
+        if bead.blocked {
+            return say("blocked_by", None, named(&around.blockers, &bead.id));
         }
         if let Some(at) = bead.defer_until.filter(|at| *at > now) {
             return say("deferred", Some(at), format!("deferred until {at}"));
@@ -166,6 +208,11 @@ impl<S: Sql> Engine<S> {
             return say("no_capacity", None, format!("all {max} agents of the rig are at work"));
         }
         say("queued", None, "will be taken at the next tick".to_owned())
+    }
+
+    /// For what a bead waits, in words.
+    pub(super) fn waits_for(&self, bead: &str) -> Result<String, Error> {
+        Ok(named(&self.store.blockers(&[bead])?, bead))
     }
 
     /// One agent, or why there is none.
@@ -255,7 +302,7 @@ fn attempt_view(attempt: Attempt) -> AttemptView {
 
 /// `status`, `exclude_status` (both with commas), `type`, `assignee`, `assignee_agent_id`, `label`, `priority`,
 /// `limit`, `offset`; others are ignored.
-fn bead_filter(query: &[(String, String)]) -> Result<BeadFilter, Refusal> {
+pub(super) fn bead_filter(query: &[(String, String)]) -> Result<BeadFilter, Refusal> {
     let mut filter = BeadFilter { limit: limits::PAGE_ROWS, ..BeadFilter::default() };
     let mut excluded = Vec::new();
     for (key, value) in query {
@@ -288,7 +335,7 @@ fn statuses(value: &str) -> Result<Vec<Status>, Refusal> {
     value.split(',').map(|it| check::status(it.trim())).collect()
 }
 
-fn count(value: &str) -> Result<u32, Refusal> {
+pub(super) fn count(value: &str) -> Result<u32, Refusal> {
     if value.is_empty() {
         return Ok(0);
     }

@@ -1,17 +1,34 @@
 //! The table `bead`.
 
+use serde::Deserialize;
+
 use super::{Sql, SqlError, Store, Value, to_json};
 use crate::bead::{Bead, Status};
 use crate::id::Millis;
+use crate::limits;
 
 /// A row as JSON, in the order of the fields of [`Bead`].
 const ROW: &str = "json_array(bead.id, kind, bead.status, title, body, design, acceptance_criteria, priority, \
      assignee, assignee_agent_id, hooked_by, parent, json(labels), json(metadata), external_ref, due_at, \
      defer_until, not_before, json(runs), json(losses), json(checkpoint), failure_code, failure_message, \
-     created_at, created_by, updated_at, started_at, closed_at, close_reason)";
+     created_at, created_by, updated_at, started_at, closed_at, close_reason, \
+     json(iif(blocked, 'true', 'false')))";
 
 /// What an agent may take; word for word the condition of the index `bead_queue`.
-const QUEUE: &str = "status = 'open' AND assignee = 'agent' AND acceptance_criteria IS NOT NULL";
+const QUEUE: &str =
+    "status = 'open' AND assignee = 'agent' AND acceptance_criteria IS NOT NULL AND blocked = 0";
+
+/// What goes back to the queue at a time; word for word the condition of the index `bead_deferred`.
+const DEFERRED: &str = "status = 'deferred' AND assignee = 'agent' AND defer_until IS NOT NULL";
+
+/// What the scheduler is to do with a bead.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Due {
+    /// Which.
+    pub bead: String,
+    /// Whether it was put off until now; else an agent may take it.
+    pub deferred: bool,
+}
 
 /// Which beads a list shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,32 +111,97 @@ impl<S: Sql> Store<S> {
         Ok(self.number("SELECT max(rowid) FROM bead", &[])?.unwrap_or(0))
     }
 
-    /// What an agent may take now, the most urgent first.
-    pub fn claimable(&self, now: Millis, limit: usize) -> Result<Vec<String>, SqlError> {
+    /// What an agent may take now, the most urgent first, and what is deferred no more.
+    pub fn due(&self, now: Millis, limit: usize) -> Result<Vec<Due>, SqlError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(
             &format!(
-                "SELECT json_quote(id)
-                 FROM bead
-                 WHERE {QUEUE} AND coalesce(not_before, 0) <= ? AND coalesce(defer_until, 0) <= ?
-                 ORDER BY priority, updated_at
-                 LIMIT ?"
+                "SELECT json_array(id, json('true'))
+                 FROM (SELECT id FROM bead WHERE {DEFERRED} AND defer_until <= ?1 ORDER BY defer_until LIMIT {max}) AS deferred
+                 UNION ALL
+                 SELECT json_array(id, json('false'))
+                 FROM (SELECT id
+                       FROM bead
+                       WHERE {QUEUE} AND coalesce(not_before, 0) <= ?1 AND coalesce(defer_until, 0) <= ?1
+                       ORDER BY priority, updated_at
+                       LIMIT ?2) AS queue",
+                max = limits::DEFERRED_PER_TICK
             ),
-            &[now.into(), now.into(), limit.into()],
+            &[now.into(), limit.into()],
         )
     }
 
-    /// When the next bead may be taken; none if none waits.
-    pub fn next_claimable(&self) -> Result<Option<Millis>, SqlError> {
+    /// When the next bead may be taken, if there is room, or is deferred no more; none if none waits but for other
+    /// beads.
+    pub fn next_due(&self, room: bool) -> Result<Option<Millis>, SqlError> {
         let at = self.number(
             &format!(
-                "SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
-                 FROM bead
-                 WHERE {QUEUE}"
+                "SELECT min(at)
+                 FROM (SELECT min(defer_until) AS at FROM bead WHERE {DEFERRED}
+                       UNION ALL
+                       SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
+                       FROM bead
+                       WHERE ? AND {QUEUE}) AS next"
             ),
-            &[],
+            &[i64::from(room).into()],
         )?;
         Ok(at.map(Millis))
+    }
+
+    /// What could be begun now, whoever shall do it: the most urgent first, of those the newest. What is not
+    /// finished is all looked at, which is bounded by what there is to do, not by what was done.
+    pub fn ready(&self, filter: &BeadFilter, now: Millis) -> Result<Vec<Bead>, SqlError> {
+        let mut args = vec![now.into()];
+        let wanted = equals(filter, &mut args);
+        self.urgent(
+            &format!("status = 'open' AND blocked = 0 AND coalesce(defer_until, 0) <= ?{wanted}"),
+            filter,
+            args,
+        )
+    }
+
+    /// What waits for other beads and is not finished, in the same order.
+    pub fn blocked(&self, filter: &BeadFilter) -> Result<Vec<Bead>, SqlError> {
+        let mut args = Vec::new();
+        let wanted = equals(filter, &mut args);
+        self.urgent(&format!("blocked = 1{wanted}"), filter, args)
+    }
+
+    fn urgent(
+        &self,
+        wanted: &str,
+        filter: &BeadFilter,
+        mut args: Vec<Value>,
+    ) -> Result<Vec<Bead>, SqlError> {
+        let limits: [Value; 2] = [filter.limit.into(), filter.offset.into()];
+        args.extend(limits);
+        self.all(
+            &format!(
+                "SELECT {ROW}
+                 FROM (SELECT rowid AS row
+                       FROM bead
+                       WHERE finished = 0 AND {wanted}
+                       ORDER BY priority, created_at DESC, rowid
+                       LIMIT ? OFFSET ?) AS page
+                 JOIN bead ON bead.rowid = page.row
+                 ORDER BY priority, created_at DESC, bead.rowid"
+            ),
+            &args,
+        )
+    }
+
+    /// A bead's children, oldest first.
+    pub fn children(&self, parent: &str, filter: &BeadFilter) -> Result<Vec<Bead>, SqlError> {
+        self.all(
+            &format!(
+                "SELECT {ROW}
+                 FROM bead
+                 WHERE parent = ?
+                 ORDER BY created_at, bead.rowid
+                 LIMIT ? OFFSET ?"
+            ),
+            &[parent.into(), filter.limit.into(), filter.offset.into()],
+        )
     }
 
     /// Files a new bead; false if its name is taken.
@@ -135,12 +217,16 @@ impl<S: Sql> Store<S> {
             ),
             &args,
         )?;
+        if bead.parent.is_some() && !added.is_empty() {
+            self.gate_anew(&[&bead.id])?;
+        }
         Ok(!added.is_empty())
     }
 
     /// Writes what differs between two states of a bead, and nothing else: an index is only rewritten for a
-    /// column that is named in the statement.
-    pub fn save_bead(&self, before: &Bead, after: &Bead) -> Result<(), SqlError> {
+    /// column that is named in the statement. Whoever waits for this bead is looked at anew; answers whether some
+    /// bead waits for nothing any more.
+    pub fn save_bead(&self, before: &Bead, after: &Bead) -> Result<bool, SqlError> {
         let (mut sets, mut args) = (Vec::new(), Vec::new());
         for ((name, old), (_, new)) in columns(before).into_iter().zip(columns(after)) {
             if old != new {
@@ -149,11 +235,18 @@ impl<S: Sql> Store<S> {
             }
         }
         if sets.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         args.push((&before.id).into());
         self.run(&format!("UPDATE bead SET {} WHERE id = ?", sets.join(", ")), &args)?;
-        Ok(())
+        let mut changed = Vec::new();
+        if (before.status == Status::Closed) != (after.status == Status::Closed) {
+            changed = self.blocked_by(&before.id)?;
+        }
+        if before.parent != after.parent {
+            changed.push(before.id.clone());
+        }
+        self.gate_anew(&changed.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
 
@@ -170,6 +263,15 @@ fn range(filter: &BeadFilter, finished: bool, args: &mut Vec<Value>) -> String {
         sql.push_str(&format!(" AND status IN ({marks})"));
         args.extend(wanted.iter().map(|status| Value::from(status.as_str())));
     }
+    sql.push_str(&equals(filter, args));
+    sql.push_str(" ORDER BY created_at DESC, rowid DESC LIMIT ?)");
+    args.push(filter.limit.saturating_add(filter.offset).into());
+    sql
+}
+
+/// What a list asks of a column.
+fn equals(filter: &BeadFilter, args: &mut Vec<Value>) -> String {
+    let mut sql = String::new();
     let equals = [
         ("kind", filter.kind.as_ref().map(Value::from)),
         ("assignee", filter.assignee.as_ref().map(Value::from)),
@@ -186,8 +288,6 @@ fn range(filter: &BeadFilter, finished: bool, args: &mut Vec<Value>) -> String {
         sql.push_str(" AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)");
         args.push(label.into());
     }
-    sql.push_str(" ORDER BY created_at DESC, rowid DESC LIMIT ?)");
-    args.push(filter.limit.saturating_add(filter.offset).into());
     sql
 }
 

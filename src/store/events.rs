@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Sql, SqlError, Store};
+use super::{Sql, SqlError, Store, Value};
 use crate::id::Millis;
 use crate::limits;
 
@@ -65,5 +65,39 @@ impl<S: Sql> Store<S> {
              ORDER BY seq",
             &[bead.into()],
         )
+    }
+
+    /// The audit of the rig or of one bead after a line, oldest first.
+    pub fn events(
+        &self,
+        bead: Option<&str>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<BeadEvent>, SqlError> {
+        let mut args: Vec<Value> = vec![after.into()];
+        let of = bead.map_or("", |bead| {
+            args.push(bead.into());
+            "AND bead = ?"
+        });
+        args.push(limit.into());
+        self.all(
+            &format!(
+                "SELECT json_array(seq, bead, at, actor, event, old, new, data)
+                 FROM bead_event
+                 WHERE seq > ? {of}
+                 ORDER BY seq
+                 LIMIT ?"
+            ),
+            &args,
+        )
+    }
+
+    /// The last line of the audit that is not after a time: walked back from the newest, past what came after it.
+    pub fn last_event_until(&self, at: Millis) -> Result<i64, SqlError> {
+        let seq = self.number(
+            "SELECT seq FROM bead_event WHERE at <= ? ORDER BY seq DESC LIMIT 1",
+            &[at.into()],
+        )?;
+        Ok(seq.unwrap_or(0))
     }
 }

@@ -8,6 +8,7 @@ use super::{Sql, SqlError, Store};
 /// Every migration ever shipped, in order. Append only; never edit one.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_init.sql"),
+    include_str!("../../migrations/0002_dependencies.sql"),
     include_str!("../../migrations/0005_surface.sql"),
 ];
 

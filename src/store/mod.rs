@@ -6,11 +6,13 @@
 mod agents;
 mod attempts;
 mod beads;
+mod dependencies;
 mod events;
 mod kept_answers;
 mod migrate;
 mod notes;
 mod refused_calls;
+mod removal;
 pub mod sql;
 
 use std::sync::atomic::AtomicBool;
@@ -20,7 +22,8 @@ use serde::de::DeserializeOwned;
 
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
-pub use beads::BeadFilter;
+pub use beads::{BeadFilter, Due};
+pub use dependencies::{Blocker, Dependency, Linked};
 pub use events::BeadEvent;
 pub use kept_answers::KeptAnswer;
 pub use notes::Note;

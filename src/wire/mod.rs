@@ -5,6 +5,7 @@
 //! Readers are tolerant: unknown fields are ignored, so that old and new parts can talk while a rollout runs.
 
 pub mod container;
+pub mod dependencies;
 pub mod rig;
 
 use serde::{Deserialize, Serialize};

@@ -93,7 +93,7 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Waiting {
-    /// Stable, `snake_case`: `no_acceptance_criteria`, `deferred`, `back_off`, `no_capacity`,
+    /// Stable, `snake_case`: `no_acceptance_criteria`, `blocked_by`, `deferred`, `back_off`, `no_capacity`,
     /// `dispatch_paused`, `container_unavailable`, `queued`.
     pub reason: String,
     /// For people.
@@ -147,6 +147,9 @@ pub struct CreateBead {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defer_until: Option<String>,
+    /// What it depends on; all of them or none, and no bead without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<super::dependencies::AddDependency>,
 }
 
 /// Changes a bead: a field that is absent stays, a field that is null is emptied.

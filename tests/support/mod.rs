@@ -16,13 +16,15 @@ use beadrig::store::{Sql, SqlError, Store, Value};
 use beadrig::token::{Caller, Claims, Secrets};
 use beadrig::wire::container::StartAgent;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, params_from_iter, types};
+use rusqlite::{Connection, StatementStatus, params_from_iter, types};
 
 /// A SQLite that stands in for a Durable Object's: same engine, same limits, and it counts.
 pub(crate) struct TestSql {
     conn: Connection,
     pub(crate) statements: Cell<u64>,
     pub(crate) asked: RefCell<Vec<String>>,
+    /// How many steps the virtual machine of SQLite took: what a statement costs, whatever the machine.
+    pub(crate) steps: Cell<i64>,
 }
 
 impl TestSql {
@@ -44,7 +46,12 @@ impl TestSql {
         ] {
             conn.set_limit(limit, value).unwrap();
         }
-        Self { conn, statements: Cell::new(0), asked: RefCell::new(Vec::new()) }
+        Self {
+            conn,
+            statements: Cell::new(0),
+            asked: RefCell::new(Vec::new()),
+            steps: Cell::new(0),
+        }
     }
 
     /// How SQLite would look for the answer.
@@ -61,9 +68,13 @@ impl Sql for TestSql {
         self.statements.set(self.statements.get() + 1);
         self.asked.borrow_mut().push(sql.to_owned());
         let mut stmt = self.conn.prepare_cached(sql).map_err(refused)?;
-        stmt.query_map(params_from_iter(args.iter().map(bind)), |row| row.get(0))
+        stmt.reset_status(StatementStatus::VmStep);
+        let rows = stmt
+            .query_map(params_from_iter(args.iter().map(bind)), |row| row.get(0))
             .and_then(|rows| rows.map(|value| value.map(read)).collect())
-            .map_err(refused)
+            .map_err(refused);
+        self.steps.set(self.steps.get() + i64::from(stmt.get_status(StatementStatus::VmStep)));
+        rows
     }
 
     fn script(&self, sql: &str) -> Result<(), SqlError> {

@@ -16,7 +16,11 @@
 //! old Toast note b1 hello         the same with the token of the process before
 //! ann close|reopen b1 | ann assign b1 bob | ann status b1 blocked | ann priority b1 0 | ann defer b1 1h
 //! ann criteria b1 it works | ann hook b1 | ann unhook Toast
-//! show b1
+//! ann needs b2 b1 [related]       b2 depends on b1; without a type, b1 blocks b2
+//! ann frees b2 b1 | ann parent b2 b1 | ann unparent b2 | ann delete b1 | ann shelve b1 1h
+//! show b1 | why b1                its state; the words for why it waits
+//! ready | blocked                 the lists
+//! next                            when the rig wants to be woken
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +115,18 @@ impl Story {
                 self.told.push(line);
                 Ok(())
             }
+            ["why", bead] => {
+                let id = self.id(bead);
+                let waiting = self.rig.bead(&id)["waiting"]["message"].clone();
+                self.told.push(waiting.as_str().unwrap_or("it does not wait").to_owned());
+                Ok(())
+            }
+            ["ready" | "blocked"] => self.list_of(words[0]),
+            ["next"] => {
+                let next = self.rig.engine.next_wake(self.rig.now).unwrap();
+                self.told.push(next.map_or("never".to_owned(), |at| at.to_string()));
+                Ok(())
+            }
             ["ann", verb, rest @ ..] => self.speak(&operator(), verb, rest),
             ["old", who, verb, rest @ ..] => {
                 let caller = self.caller(who, 2);
@@ -133,6 +149,17 @@ impl Story {
         let id = answer["data"]["id"].as_str().unwrap().to_owned();
         self.beads.insert(name.to_owned(), id);
         self.told.clear();
+        Ok(())
+    }
+
+    fn list_of(&mut self, list: &str) -> Result<(), String> {
+        let answer = self.call(&operator(), "GET", &format!("/{list}"), "")?;
+        for bead in answer["data"].as_array().unwrap() {
+            let by = bead["blocked_by"].as_array().into_iter().flatten();
+            let by: Vec<&str> = by.map(|it| it.as_str().unwrap()).collect();
+            let id = bead["id"].as_str().unwrap();
+            self.told.push(format!("{id} {}", by.join(" ")).trim().to_owned());
+        }
         Ok(())
     }
 
@@ -249,6 +276,27 @@ impl Story {
                 let until = self.rig.now.plus(millis(&text));
                 ("PATCH", format!("/beads/{id}"), format!(r#"{{"defer_until":"{until}"}}"#))
             }
+            "shelve" => {
+                let until = self.rig.now.plus(millis(&text));
+                let body = format!(r#"{{"status":"deferred","defer_until":"{until}"}}"#);
+                ("PATCH", format!("/beads/{id}"), body)
+            }
+            "needs" => {
+                let kind = rest.get(2).unwrap_or(&"blocks");
+                let other = self.id(rest[1]);
+                let body = format!(r#"{{"depends_on":"{other}","type":"{kind}"}}"#);
+                ("POST", format!("/beads/{id}/dependencies"), body)
+            }
+            "frees" => {
+                let other = self.id(rest[1]);
+                ("DELETE", format!("/beads/{id}/dependencies/{other}"), String::new())
+            }
+            "parent" => {
+                let parent = self.id(rest[1]);
+                ("PATCH", format!("/beads/{id}"), format!(r#"{{"parent":"{parent}"}}"#))
+            }
+            "unparent" => ("PATCH", format!("/beads/{id}"), r#"{"parent":null}"#.to_owned()),
+            "delete" => ("DELETE", format!("/beads/{id}"), String::new()),
             "priority" => ("PATCH", format!("/beads/{id}"), format!(r#"{{"priority":{text}}}"#)),
             "status" => ("PATCH", format!("/beads/{id}"), status(&text)),
             "blocked" => ("PATCH", format!("/beads/{id}/status"), status("blocked")),
@@ -276,10 +324,10 @@ impl Story {
         path: &str,
         body: &str,
     ) -> Result<serde_json::Value, String> {
-        let before = self.events();
+        let before = self.last_event();
         let (code, answer) = self.rig.call(caller, method, path, body);
-        let after = self.events();
-        self.told.extend(after[before.len()..].iter().cloned());
+        let after = self.events(before);
+        self.told.extend(after);
         if code < 300 {
             Ok(answer)
         } else {
@@ -312,14 +360,13 @@ impl Story {
         self.told.extend(told);
     }
 
-    /// The audit of every bead, as lines.
-    fn events(&self) -> Vec<String> {
-        let mut events: Vec<_> = self
-            .beads
-            .values()
-            .flat_map(|id| self.rig.engine.store.events_of(id).unwrap())
-            .collect();
-        events.sort_by_key(|it| it.seq);
+    fn last_event(&self) -> i64 {
+        self.rig.engine.store.last_event_until(Millis(i64::MAX)).unwrap()
+    }
+
+    /// The audit after a line, as lines.
+    fn events(&self, after: i64) -> Vec<String> {
+        let events = self.rig.engine.store.events(None, after, 1_000).unwrap();
         events
             .into_iter()
             .map(|it| {

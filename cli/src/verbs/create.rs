@@ -85,6 +85,7 @@ fn wanted(args: &Create) -> Result<CreateBead, Failure> {
         external_ref: full(&fields.external_ref),
         due_at: fields::time("--due", fields.due.as_ref())?.flatten(),
         defer_until: fields::time("--defer", fields.defer.as_ref())?.flatten(),
+        dependencies: Vec::new(),
     })
 }
 

@@ -1,0 +1,76 @@
+//! Dependencies, what is blocked, and the audit, as the rig API has them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::rig::BeadView;
+
+/// Has a bead depend on another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddDependency {
+    /// On which.
+    pub depends_on: String,
+    /// `blocks` (without it), `parent-child`, `related`, `discovered-from`, or any other of 1 to 50 characters.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// What a bead depends on, and what depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependencies {
+    /// Its parent, and what it depends on, oldest first.
+    pub dependencies: Vec<DependencyView>,
+    /// What depends on it, oldest first, and its children.
+    pub dependents: Vec<DependencyView>,
+}
+
+/// A dependency, with what is known of the bead at its other end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependencyView {
+    /// The other bead.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its status; what blocks does so until it is closed.
+    pub status: String,
+    /// See [`AddDependency::kind`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was added; for a parent, when the child was made.
+    pub created_at: String,
+    /// By whom.
+    pub created_by: String,
+}
+
+/// A bead that waits for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedBead {
+    /// Which.
+    #[serde(flatten)]
+    pub bead: BeadView,
+    /// For which: what blocks it or one of its ancestors and is not closed, oldest first.
+    pub blocked_by: Vec<String>,
+}
+
+/// A line of the audit, in Gastown's shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Grows; the cursor for `after`.
+    pub seq: i64,
+    /// The same as text.
+    pub id: String,
+    /// To which bead it happened.
+    pub bead_id: String,
+    /// Who did it: an agent, a person, or a part of the rig.
+    pub agent_id: String,
+    /// `created`, `updated`, `assigned`, `hooked`, `status_changed`, `closed`, `dependency_added`, ….
+    pub event_type: String,
+    /// What it was.
+    pub old_value: Option<String>,
+    /// What it is.
+    pub new_value: Option<String>,
+    /// More: `fields` of an update, `type` of a dependency; words for people are under `message`.
+    pub metadata: Map<String, Value>,
+    /// When.
+    pub created_at: String,
+}
