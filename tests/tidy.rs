@@ -105,9 +105,11 @@ fn shipped_migrations_are_as_they_were() {
         .map(|it| it.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    for (n, name) in names.iter().enumerate() {
-        assert!(name.starts_with(&format!("{:04}_", n + 1)), "{name} is out of its place");
+    let numbers: Vec<&str> = names.iter().map(|name| name.split_once('_').unwrap().0).collect();
+    for (number, name) in numbers.iter().zip(&names) {
+        assert!(number.len() == 4 && number.parse::<u16>().is_ok(), "{name} has no number");
     }
+    assert!(numbers.is_sorted_by(|a, b| a < b), "a number is there twice: {names:?}");
 }
 
 fn fnv(bytes: &[u8]) -> u64 {

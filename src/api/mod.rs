@@ -14,6 +14,7 @@ mod agents;
 mod beads;
 mod body;
 mod routes;
+mod work;
 
 use std::cell::RefCell;
 

@@ -2,7 +2,7 @@
 
 use super::{Apply, actor, check};
 use crate::attempt;
-use crate::bead::{Bead, Event, SENTINEL, Status};
+use crate::bead::{Bead, Event, SENTINEL, Status, Ties};
 use crate::command::{Error, Reply};
 use crate::id::Millis;
 use crate::limits;
@@ -23,7 +23,7 @@ impl<S: Sql> Apply<'_, S> {
         Ok(Reply::Bead(Box::new(bead)))
     }
 
-    fn new_bead(&self, by: &Caller, fields: CreateBead) -> Result<Bead, Refusal> {
+    pub(super) fn new_bead(&self, by: &Caller, fields: CreateBead) -> Result<Bead, Refusal> {
         Ok(Bead {
             id: fields.id.map(|id| check::id("id", &id)).transpose()?.unwrap_or_default(),
             kind: check::word("type", fields.kind)?.unwrap_or_else(|| "issue".to_owned()),
@@ -54,11 +54,12 @@ impl<S: Sql> Apply<'_, S> {
             started_at: None,
             closed_at: None,
             close_reason: None,
+            ties: Ties::default(),
         })
     }
 
     /// Files a bead, under the name it has or a new one.
-    fn name_and_add(&mut self, bead: &mut Bead) -> Result<(), Error> {
+    pub(super) fn name_and_add(&mut self, bead: &mut Bead) -> Result<(), Error> {
         if !bead.id.is_empty() {
             if !self.store().add_bead(bead)? {
                 return Err(
@@ -67,7 +68,7 @@ impl<S: Sql> Apply<'_, S> {
             }
             return Ok(());
         }
-        let prefix = self.engine.prefix();
+        let prefix = self.engine.prefix()?;
         // As `bd` does: short names while they suffice, longer ones when one in four would be taken.
         let count = self.store().bead_count()?;
         let chars = (3..8).find(|&chars| count < 36_i64.pow(chars) / 8).unwrap_or(8);
@@ -173,6 +174,10 @@ impl<S: Sql> Apply<'_, S> {
                 self.dismiss(&live, end, &why)?;
             }
         }
+        if old == Status::InReview {
+            let why = format!("{} set the bead to {status}", actor(by));
+            self.withdraw_review(&bead.id, &why)?;
+        }
         if status == Status::Open {
             start_anew(bead);
         }
@@ -255,7 +260,7 @@ impl<S: Sql> Apply<'_, S> {
 }
 
 /// Whether this caller may do something to this bead: an agent only to the one it holds.
-fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusal> {
+pub(super) fn owns(by: &Caller, speaker: Option<&Member>, bead: &Bead) -> Result<(), Refusal> {
     match (by, speaker) {
         (Caller::Operator { .. }, _) => Ok(()),
         (Caller::Agent(_), Some(member)) if bead.hooked_by.as_ref() == Some(&member.agent.id) => {
@@ -341,6 +346,7 @@ fn change_fields(by: &Caller, bead: &mut Bead, change: UpdateBead) -> Result<(),
 pub(super) fn start_anew(bead: &mut Bead) {
     bead.runs.clear();
     bead.losses.clear();
+    bead.ties.conflicts = 0;
     bead.not_before = None;
     bead.failure_code = None;
     bead.failure_message = None;

@@ -6,16 +6,25 @@
 mod agents;
 mod attempts;
 mod beads;
+mod config;
+mod convoys;
 mod events;
 mod migrate;
+mod molecules;
 mod notes;
+mod reviews;
 pub mod sql;
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
 pub use beads::BeadFilter;
+pub use config::Standing;
+pub use convoys::Convoy;
 pub use events::BeadEvent;
 pub use notes::Note;
 pub use sql::{Sql, SqlError, Value};
@@ -25,12 +34,13 @@ use crate::limits;
 /// Typed access to the tables.
 pub struct Store<S> {
     sql: S,
+    standing: RefCell<Option<Rc<Standing>>>,
 }
 
 impl<S: Sql> Store<S> {
     /// Opens the store, bringing its schema up to date; one statement when it is.
     pub fn open(sql: S) -> Result<Self, SqlError> {
-        let store = Self { sql };
+        let store = Self { sql, standing: RefCell::default() };
         store.migrate()?;
         Ok(store)
     }
@@ -40,7 +50,11 @@ impl<S: Sql> Store<S> {
         &self,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.sql.atomically(work)
+        let done = self.sql.atomically(work);
+        if done.is_err() {
+            self.forget_standing();
+        }
+        done
     }
 
     /// The database underneath, for tests and benchmarks.
