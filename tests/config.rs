@@ -6,7 +6,9 @@ mod support;
 
 use std::fmt::Write as _;
 
-use beadrig::store::{Sql as _, Value as Cell};
+use beadrig::store::{Sql as _, SqlError, Value as Cell};
+use beadrig::wire::PROTOCOL;
+use beadrig::wire::container::{AgentList, AgentStatus, Phase, StartAgent};
 use expect_test::expect;
 use serde_json::{Value, json};
 use support::TestRig;
@@ -56,7 +58,8 @@ fn a_rig_that_sets_nothing_has_what_the_deployment_has() {
           "prefix": "demo",
           "rig_id": "demo",
           "run_timeout_s": 2700
-        }"#]].assert_eq(&shown);
+        }"#]]
+    .assert_eq(&shown);
 }
 
 #[test]
@@ -125,6 +128,7 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         json!({"active_alarm_ms": 10}),
         json!({"agent_command": "unclosed 'quote"}),
         json!({"agent_command": [1]}),
+        json!({"agent_command": []}),
         json!({"run_timeout_s": {}}),
         json!({"arm_delay_ms": 5}),
         json!({"git_url": "http://example.org/r"}),
@@ -166,7 +170,7 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         {"dispatch_enabled":"maybe"}
             400 dispatch_enabled is "maybe", but it takes true or false
         {"back_off_ms":[]}
-            200 ok
+            400 back_off_ms must be a list of 1 to 10 waits in milliseconds
         {"back_off_ms":[1,"x"]}
             400 back_off_ms is "1,\"x\"", but it takes 1 to 10 waits in milliseconds with commas, such as 30000,60000
         {"active_alarm_ms":10}
@@ -174,9 +178,11 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         {"agent_command":"unclosed 'quote"}
             400 agent_command is "unclosed 'quote", but it takes a command with its arguments, quoted as in a shell
         {"agent_command":[1]}
-            400 agent_command must be a text, a number, true or false, or a list of them
+            400 agent_command must be a text with quotes as in a shell, or a list of words
+        {"agent_command":[]}
+            400 agent_command must be a text with quotes as in a shell, or a list of words
         {"run_timeout_s":{}}
-            400 run_timeout_s must be a text, a number, true or false, or a list of them
+            400 run_timeout_s must be a text, a number, true or false
         {"arm_delay_ms":5}
             400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s
         {"git_url":"http://example.org/r"}
@@ -276,7 +282,43 @@ fn what_is_set_costs_a_tick_one_statement() {
     assert_eq!(tick(&mut rig), 4, "an object that is still there knows it");
     patch(&mut rig, &json!({"max_agents": 2}));
     assert_eq!(config(&mut rig)["max_agents"], 2);
+    // At work, with a container that answers and a sign of life that is due, and nothing known yet.
+    rig.assigned("at work");
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    rig.pass(60_000);
+    let list = AgentList {
+        boot_id: "boot".to_owned(),
+        protocol: PROTOCOL,
+        agents: vec![status(&start, rig.now.to_string())],
+    };
+    patch(&mut rig, &json!({"max_agents": 3}));
+    rig.engine.store.atomically(|| Err::<(), _>(SqlError::Refused(String::new()))).unwrap_err();
+    rig.engine.store.sql().statements.set(0);
+    rig.schedule();
+    rig.patrol(Some(&list));
+    let moment = rig.moment();
+    rig.engine.process_review_queue(moment);
+    rig.engine.next_wake(rig.now).unwrap();
+    assert_eq!(rig.engine.store.sql().statements.get(), 7);
+    patch(&mut rig, &json!({"max_agents": 2}));
     // A refusal half-way leaves neither rows nor anything that was read.
     assert_eq!(patch(&mut rig, &json!({"max_agents": 7, "max_attempts": 99})).0, 400);
     assert_eq!(config(&mut rig)["max_agents"], 2);
+}
+
+fn status(start: &StartAgent, at: String) -> AgentStatus {
+    AgentStatus {
+        agent_id: start.agent_id.clone(),
+        rig_id: start.rig_id.clone(),
+        bead_id: start.bead_id.clone(),
+        attempt: start.attempt,
+        job_id: start.job_id.clone(),
+        status: Phase::Running,
+        started_at: at.clone(),
+        last_activity_at: at,
+        exit_reason: None,
+        exit_code: None,
+        output_tail: None,
+    }
 }

@@ -124,8 +124,8 @@ fn what_cannot_have_steps_is_refused() {
     let body = json!({"bead_id": other, "formula": {"steps": [step]}}).to_string();
     assert_eq!(rig.call(&agent(&start), "POST", "/molecules", &body).0, 403);
     // One without a bead, one whose bead has no steps.
-    let made = rig.operator("POST", "/agents/get-or-create", r#"{"role":"polecat"}"#).1;
-    let path = format!("/agents/{}/molecule/advance", made["data"]["id"].as_str().unwrap());
+    let spare = rig.operator("POST", "/agents/get-or-create", r#"{"role":"polecat"}"#).1;
+    let path = format!("/agents/{}/molecule/advance", spare["data"]["id"].as_str().unwrap());
     let (status, refused) = rig.operator("POST", &path, r#"{"summary":"x"}"#);
     assert_eq!((status, &refused["error"]), (409, &json!("Agent has no hooked bead")));
     rig.schedule();

@@ -327,7 +327,8 @@ fn the_life_of_a_review() {
         failed    merged     -
         failed    conflict   -
         failed    failed     -
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]

@@ -34,6 +34,14 @@ impl<S: Sql> Engine<S> {
         self.settings.with(of_rig).map_err(|err| SqlError::Unreadable(err.to_string()))
     }
 
+    /// The settings that hold for this rig; those of the deployment, and a fault, if its own cannot be read.
+    pub(super) fn in_force(&self, step: &str, effects: &mut Vec<Effect>) -> Settings {
+        self.effective().unwrap_or_else(|err| {
+            effects.push(super::tick::fault(step, None, &err));
+            self.settings.clone()
+        })
+    }
+
     fn configured(&self, name: &str) -> Result<Option<String>, SqlError> {
         Ok(self.store.standing()?.config.get(name).cloned())
     }
@@ -150,7 +158,7 @@ impl<S: Sql> Apply<'_, S> {
                 // Each value has one spelling, so that it is seen when nothing changes.
                 match name {
                     "agent_command" => {
-                        words(name, settings.agent_command.iter().map(String::as_str))?
+                        words(name, settings.agent_command.iter().map(String::as_str).collect())?
                     }
                     "back_off_ms" => joined(&settings.back_off_ms),
                     _ => text,
@@ -213,16 +221,23 @@ impl<S: Sql> Apply<'_, S> {
 
 /// A value as an environment would have it; one that is null or empty is none.
 fn as_text(name: &str, value: &Value) -> Result<Option<String>, Refusal> {
-    let wrong =
-        || Refusal::invalid(name, "must be a text, a number, true or false, or a list of them");
+    let wrong = || {
+        let takes = match name {
+            "agent_command" => "must be a text with quotes as in a shell, or a list of words",
+            "back_off_ms" => "must be a list of 1 to 10 waits in milliseconds",
+            _ => "must be a text, a number, true or false",
+        };
+        Refusal::invalid(name, takes)
+    };
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text.trim().to_owned(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
+        Value::Array(items) if items.is_empty() => return Err(wrong()),
         Value::Array(items) if name == "back_off_ms" => joined(items),
         Value::Array(items) if name == "agent_command" => {
             let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            self::words(name, words.ok_or_else(wrong)?.into_iter())?
+            self::words(name, words.ok_or_else(wrong)?)?
         }
         Value::Array(_) | Value::Object(_) => return Err(wrong()),
     };
@@ -239,7 +254,7 @@ fn joined(items: &[impl ToString]) -> String {
 }
 
 /// A command as a shell has it.
-fn words<'a>(name: &str, words: impl Iterator<Item = &'a str>) -> Result<String, Refusal> {
+fn words(name: &str, words: Vec<&str>) -> Result<String, Refusal> {
     shlex::try_join(words).map_err(|_| Refusal::invalid(name, "must not hold a NUL"))
 }
 

@@ -8,11 +8,11 @@ use crate::refusal::Refusal;
 /// A branch as git allows it (`git check-ref-format --branch`).
 pub(super) fn branch(field: &str, text: &str) -> Result<String, Refusal> {
     let name = text.trim();
-    let part = |it: &str| {
-        !it.is_empty() && !it.starts_with('.') && !it.ends_with('.') && !it.ends_with(".lock")
-    };
+    let part = |it: &str| !it.is_empty() && !it.starts_with('.') && !it.ends_with('.');
+    // Git's own locks; other spellings are no files of git.
+    let lock = |it: &str| it.strip_suffix(".lock").is_some();
     let fits = name.len() <= limits::BRANCH_BYTES_MAX
-        && name.split('/').all(part)
+        && name.split('/').all(|it| part(it) && !lock(it))
         && !name.starts_with('-')
         && name != "@"
         && name != "HEAD"

@@ -250,9 +250,9 @@ impl<S: Sql> Apply<'_, S> {
         bead.ties.conflicts += 1;
         let n = bead.ties.conflicts;
         if n > max {
-            let text =
-                format!("branch {branch} conflicts with {target} for the {n}th time: {message}");
-            let text = text.replace("3th", "3rd");
+            let text = format!(
+                "branch {branch} still conflicts with {target} after {max} more runs: {message}"
+            );
             self.get_stuck(bead, "merge_conflict", &text)?;
             return self.escalate_conflict(bead, review, message);
         }
@@ -296,6 +296,7 @@ impl<S: Sql> Apply<'_, S> {
         review: &Review,
         message: &str,
     ) -> Result<(), Error> {
+        // Only a name: who made the bead.
         let by = Caller::Operator { actor: REFINERY.to_owned() };
         let title = format!("Merge conflict: {}", review.branch);
         let metadata = json!({"source_bead_id": of.id, "source_branch": review.branch,

@@ -154,14 +154,6 @@ impl<S: Sql> Engine<S> {
         effects
     }
 
-    /// The settings that hold for this rig; those of the deployment, and a fault, if its own cannot be read.
-    fn in_force(&self, step: &str, effects: &mut Vec<Effect>) -> Settings {
-        self.effective().unwrap_or_else(|err| {
-            effects.push(fault(step, None, &err));
-            self.settings.clone()
-        })
-    }
-
     /// When the rig wants to be woken next, by what is true now; none: not before something happens.
     pub fn next_wake(&self, now: Millis) -> Result<Option<Millis>, Error> {
         let (crew, bad) = self.store.crew()?;
@@ -395,7 +387,7 @@ pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
     (settings.max_agents as usize).saturating_sub(busy)
 }
 
-fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {
+pub(super) fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {
     Effect::Tell(Tell {
         event: "fault".to_owned(),
         bead,
