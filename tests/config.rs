@@ -113,12 +113,23 @@ fn body_keys(shown: &Value) -> impl Iterator<Item = &str> {
     shown.as_object().unwrap().keys().map(String::as_str).filter(|key| *key != "rig_id")
 }
 
+/// What is said to each of these changes, none of which is made.
+fn refusals(bodies: &[Value]) -> String {
+    let mut rig = TestRig::new();
+    let mut said = String::new();
+    for body in bodies {
+        let (status, answer) = patch(&mut rig, body);
+        let body: String = body.to_string().chars().take(60).collect();
+        writeln!(said, "{body}\n    {status} {}", answer["error"].as_str().unwrap_or("ok"))
+            .unwrap();
+    }
+    assert_eq!(rows(&rig), []);
+    said
+}
+
 #[test]
 fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
-    let mut rig = TestRig::new();
-    let many: serde_json::Map<String, Value> =
-        (0..51).map(|n| (format!("V{n}"), "x".into())).collect();
-    let bodies = [
+    let said = refusals(&[
         json!({"max_agents": 0}),
         json!({"max_agents": "many", "git_url": "/srv/repo"}),
         json!({"max_attempts": 21}),
@@ -142,24 +153,7 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         json!({"default_branch": "a b"}),
         json!({"default_branch": "a.lock"}),
         json!({"prefix": "Too-Long-Prefix"}),
-        json!({"env_vars": ["A"]}),
-        json!({"env_vars": {"1A": "x"}}),
-        json!({"env_vars": {"A-B": "x"}}),
-        json!({"env_vars": {"BEADRIG_TOKEN": "x"}}),
-        json!({"env_vars": {"GASTOWN_X": "x"}}),
-        json!({"env_vars": {"A": 7}}),
-        json!({"env_vars": {"A": "****1234"}}),
-        json!({"env_vars": {"A": "x".repeat(5_000)}}),
-        json!({"env_vars": many}),
-    ];
-    let mut said = String::new();
-    for body in &bodies {
-        let (status, answer) = patch(&mut rig, body);
-        let body: String = body.to_string().chars().take(60).collect();
-        writeln!(said, "{body}\n    {status} {}", answer["error"].as_str().unwrap_or("ok"))
-            .unwrap();
-    }
-    assert_eq!(rows(&rig), []);
+    ]);
     expect![[r#"
         {"max_agents":0}
             400 max_agents is "0", but it takes a number from 1 to 50
@@ -207,6 +201,26 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
             400 default_branch "a.lock" is no branch that git takes, such as main or gt/toast/x1 (at most 250 bytes)
         {"prefix":"Too-Long-Prefix"}
             400 prefix must be 1 to 8 lower-case letters and digits
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
+fn what_no_environment_holds_is_refused_by_its_name_and_nothing_is_kept() {
+    let many: serde_json::Map<String, Value> =
+        (0..51).map(|n| (format!("V{n}"), "x".into())).collect();
+    let said = refusals(&[
+        json!({"env_vars": ["A"]}),
+        json!({"env_vars": {"1A": "x"}}),
+        json!({"env_vars": {"A-B": "x"}}),
+        json!({"env_vars": {"BEADRIG_TOKEN": "x"}}),
+        json!({"env_vars": {"GASTOWN_X": "x"}}),
+        json!({"env_vars": {"A": 7}}),
+        json!({"env_vars": {"A": "****1234"}}),
+        json!({"env_vars": {"A": "x".repeat(5_000)}}),
+        json!({"env_vars": many}),
+    ]);
+    expect![[r#"
         {"env_vars":["A"]}
             400 env_vars must be an object of texts
         {"env_vars":{"1A":"x"}}
@@ -225,7 +239,13 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
             413 env_vars.A has 5000 bytes, it may have 4096
         {"env_vars":{"V0":"x","V1":"x","V10":"x","V11":"x","V12":"x"
             400 env_vars may be 50 at most (got 51)
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
+fn a_repository_may_be_anywhere_that_git_reaches() {
+    let mut rig = TestRig::new();
     for url in [
         "https://example.org/o/r.git",
         "ssh://git@example.org:22/r",
