@@ -9,8 +9,16 @@
 //!      +------------------- reopened, by a person only ----------+-----------------+
 //! ```
 //!
-//! `in_review` and `deferred` are set and left by people. One thing the rig does by itself: a bead for agents that
-//! is deferred until a time is open again when the time has come.
+//! ```text
+//!                    submitted                 closed (merged)
+//!     in_progress -------------> in_review ------------------------> closed
+//!     open   <-----sent back--------+ +---------stuck--------------> blocked
+//!             (the merge conflicts)
+//! ```
+//!
+//! A bead is submitted when its agent is done with a branch that can be merged; see [`review`](crate::review).
+//! `deferred` is set and left by people. One thing the rig does by itself: a bead for agents that is deferred until a
+//! time is open again when the time has come.
 //! Whoever is in `closed` or `failed` stays there until a person reopens it: no late report, no deleted agent
 //! changes that.
 
@@ -57,6 +65,10 @@ pub enum Event {
     Stuck,
     /// The time until which it was put off has come.
     Due,
+    /// Its work waits to be merged.
+    Submitted,
+    /// Its work could not be merged as it is; it shall be worked on again.
+    SentBack,
     /// It is done.
     Closed,
     /// A person gives it a status.
@@ -92,6 +104,8 @@ impl Status {
             (Self::Open | Self::InProgress, E::GaveUp) => Ok(Self::Failed),
             (Self::Open | Self::InProgress | Self::InReview, E::Stuck) => Ok(Self::Blocked),
             (Self::Deferred, E::Due) => Ok(Self::Open),
+            (Self::Open | Self::InProgress | Self::InReview, E::Submitted) => Ok(Self::InReview),
+            (Self::InReview, E::SentBack) => Ok(Self::Open),
             (_, E::Closed) => Ok(Self::Closed),
             // A rig gives up; a person closes, or leaves it open.
             (status, E::Set(Self::Failed)) => Err(IllegalTransition { status, event }),
@@ -138,6 +152,8 @@ impl fmt::Display for Event {
             Self::GaveUp => f.write_str("given up"),
             Self::Stuck => f.write_str("blocked by the rig"),
             Self::Due => f.write_str("due"),
+            Self::Submitted => f.write_str("submitted for review"),
+            Self::SentBack => f.write_str("sent back from review"),
             Self::Closed => f.write_str("closed"),
             Self::Set(status) => write!(f, "set to {status}"),
         }
@@ -178,6 +194,18 @@ pub struct Bead {
     pub closed_at: Option<Millis>,
     pub close_reason: Option<String>,
     pub blocked: bool,
+    pub ties: Ties,
+}
+
+/// What a bead has to do with convoys, molecules and reviews.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Ties {
+    /// The convoy that it belongs to.
+    pub convoy: Option<String>,
+    /// The steps that it is done in.
+    pub molecule: Option<String>,
+    /// Merges of its work that conflicted since a person last opened it.
+    pub conflicts: u32,
 }
 
 impl Bead {

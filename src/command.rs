@@ -1,16 +1,21 @@
 //! Everything that can be asked of a rig, and what it answers. Only the engine acts on these.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::Role;
 use crate::bead::Bead;
 use crate::id::Millis;
+use crate::molecule::Molecule;
 use crate::refusal::Refusal;
 use crate::store::Member;
 use crate::token::Caller;
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
+use crate::wire::convoy::CreateConvoy;
 use crate::wire::dependencies::AddDependency;
+use crate::wire::molecule::{Advance, Advanced, CreateMolecule};
+use crate::wire::review::{CompleteReview, SubmitReview};
 use crate::wire::rig::{CreateBead, Done, RegisterAgent, UpdateBead};
+use crate::wire::sling::Sling;
 
 /// When a command is carried out, and what chance there is in it.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +77,24 @@ pub enum Command {
     Act(String, i64, crate::engine::Judgement),
     /// The patrol saw these attempts alive, with the last activity of each.
     Saw(Vec<(i64, Millis)>),
+    /// Makes a bead and hooks it to a free agent.
+    Sling(Caller, Box<Sling>),
+    /// Changes what the rig sets for itself.
+    PatchConfig(Caller, Map<String, Value>),
+    /// Hands in a branch.
+    SubmitReview(Caller, SubmitReview),
+    /// The merge of a review begins.
+    StartReview(String),
+    /// Nothing was heard of a review's merge.
+    RecoverReview(String),
+    /// Says what came of a review.
+    CompleteReview(Caller, String, CompleteReview),
+    /// Gives a bead steps.
+    CreateMolecule(Caller, CreateMolecule),
+    /// Says that a step of an agent's bead is done.
+    AdvanceMolecule(Caller, String, Advance),
+    /// Puts beads together.
+    CreateConvoy(Caller, CreateConvoy),
 }
 
 /// What the container said to a start.
@@ -96,6 +119,16 @@ pub enum Reply {
     Bead(Box<Bead>),
     /// The agent as it is now.
     Agent(Box<Member>),
+    /// A bead, and the agent that has it now.
+    Slung(Box<Bead>, Box<Member>),
+    /// The review.
+    Submitted(String),
+    /// The molecule as it is now.
+    Molecule(Box<Molecule>),
+    /// Where the molecule is now.
+    Advanced(Box<Advanced>),
+    /// The convoy.
+    Convoy(String),
     /// What to do with each run.
     Verdicts(Vec<(Heartbeat, Advice)>),
 }

@@ -71,10 +71,27 @@ impl Dice {
             .collect()
     }
 
+    /// A name that sorts by age: the time, and what tells it from others of that time.
+    pub fn dated(&mut self, prefix: &str, now: Millis) -> String {
+        format!("{prefix}-{}{}", time36(now), self.base36(4))
+    }
+
     /// A job id: 12 hex digits, as the agent service has them.
     pub fn job_id(&mut self) -> String {
         format!("{:012x}", self.roll() >> 16)
     }
+}
+
+/// A time in 8 digits of base 36, which suffice until 2059 and sort as the times do.
+pub fn time36(at: Millis) -> String {
+    let mut rest = u64::try_from(at.0).unwrap_or(0);
+    let mut digits = ['0'; 8];
+    for digit in digits.iter_mut().rev() {
+        let value = u32::try_from(rest % 36).expect("less than 36");
+        *digit = char::from_digit(value, 36).expect("less than 36");
+        rest /= 36;
+    }
+    digits.iter().collect()
 }
 
 #[cfg(test)]

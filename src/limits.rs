@@ -138,4 +138,47 @@ pub const SQL_PARAMETERS_MAX: usize = 100;
 /// Bytes of one value in a Durable Object.
 pub const SQL_VALUE_BYTES_MAX: usize = 2_000_000;
 
+/// A merge of which nothing was heard for so long is tried again, in milliseconds; as in Gastown.
+pub const REVIEW_RUNNING_MS: i64 = 5 * 60_000;
+
+/// How often a merge is tried again that never came back; then a person shall look.
+pub const REVIEW_RECOVERIES_MAX: i64 = 3;
+
+/// Merges of a bead's work that may conflict before a person is asked: an agent that could not resolve it twice
+/// will not the third time.
+pub const CONFLICTS_MAX: u32 = 2;
+
+/// How long a review that is over is remembered, in milliseconds: 90 days.
+pub const REVIEW_KEEP_MS: i64 = 90 * 24 * HOUR_MS;
+
+/// Merges that one tick looks after: more than run at once, and few enough for a tick's time.
+pub const REVIEWS_A_TICK: u32 = 20;
+
+/// Bytes in the name of a branch: git's own bound is that of a file name.
+pub const BRANCH_BYTES_MAX: usize = 250;
+
+/// Bytes in an address: more than any forge has, and no room for a payload.
+pub const URL_BYTES_MAX: usize = 1_024;
+
+/// Steps of a molecule, as many as a person overlooks.
+pub const STEPS_MAX: usize = 50;
+
+/// Characters in the summary of a step; as in Gastown.
+pub const SUMMARY_CHARS_MAX: usize = 5_000;
+
+/// Bytes in the instructions of a step: 50 of them stay below what a row may have.
+pub const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
+
+/// Beads that a convoy is made of.
+pub const CONVOY_BEADS_MAX: usize = 100;
+
+/// Convoys in a page at most: each has its beads counted.
+pub const CONVOYS_PAGE_MAX: u32 = 100;
+
+/// Variables that a rig has for its agents' environment …
+pub const ENV_VARS_MAX: usize = 50;
+
+/// … and bytes in the value of one, or of a setting: all of them together stay below what a row may have.
+pub const CONFIG_VALUE_BYTES_MAX: usize = 4 * 1024;
+
 const HOUR_MS: i64 = 3_600_000;

@@ -55,6 +55,19 @@ pub const NAMES: [&str; 14] = [
     "CORS_ORIGIN",
 ];
 
+/// The settings that a rig may have of its own, by the names they have there.
+pub const OF_A_RIG: [&str; 9] = [
+    "agent_command",
+    "agent_model",
+    "dispatch_enabled",
+    "max_agents",
+    "max_attempts",
+    "back_off_ms",
+    "active_alarm_ms",
+    "idle_alarm_ms",
+    "run_timeout_s",
+];
+
 /// What the container service reads of its own; a worker that starts one hands these on.
 pub const CONTAINER_NAMES: [&str; 3] = ["GRACE_MS", "HEARTBEAT_MS", "MAX_CONCURRENCY"];
 
@@ -88,15 +101,27 @@ pub struct BadSetting {
     takes: &'static str,
 }
 
+impl BadSetting {
+    /// What the setting takes.
+    pub fn takes(&self) -> &'static str {
+        self.takes
+    }
+}
+
 impl Settings {
     /// Reads the settings; `var` answers what an environment holds under a name, if it holds anything.
     pub fn read(var: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
+        Self::default().with(var)
+    }
+
+    /// These settings, but for what `var` holds.
+    pub fn with(&self, var: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let vars = Vars(var);
-        let default = Self::default();
+        let default = self.clone();
         Ok(Self {
             town: vars.name("TOWN", default.town)?,
             agent_command: vars.command("AGENT_COMMAND", default.agent_command)?,
-            agent_model: vars.text("AGENT_MODEL"),
+            agent_model: vars.text("AGENT_MODEL").or(default.agent_model),
             dispatch_enabled: vars.switch("DISPATCH_ENABLED", default.dispatch_enabled)?,
             max_agents: vars.number(
                 "MAX_AGENTS",

@@ -13,60 +13,75 @@ use expect_test::expect;
 
 #[test]
 fn the_life_of_a_bead() {
-    let events =
-        [Event::Hooked, Event::Released, Event::GaveUp, Event::Stuck, Event::Due, Event::Closed];
+    let events = [
+        Event::Hooked,
+        Event::Released,
+        Event::GaveUp,
+        Event::Stuck,
+        Event::Submitted,
+        Event::SentBack,
+        Event::Due,
+        Event::Closed,
+    ];
     let mut table = String::new();
     for status in Status::ALL {
         for event in events {
             let after = status.after(event).map_or_else(|_| "-".to_owned(), |it| it.to_string());
-            writeln!(table, "{:<12} {:<20} {after}", status.as_str(), event.to_string()).unwrap();
+            writeln!(table, "{:<12} {:<21} {after}", status.as_str(), event.to_string()).unwrap();
         }
         assert!(status.after(Event::Set(Status::Failed)).is_err());
         assert_eq!(status.after(Event::Set(Status::Open)), Ok(Status::Open));
     }
     expect![[r#"
-        open         hooked               in_progress
-        open         released             -
-        open         given up             failed
-        open         blocked by the rig   blocked
-        open         due                  -
-        open         closed               closed
-        in_progress  hooked               in_progress
-        in_progress  released             open
-        in_progress  given up             failed
-        in_progress  blocked by the rig   blocked
-        in_progress  due                  -
-        in_progress  closed               closed
-        in_review    hooked               -
-        in_review    released             -
-        in_review    given up             -
-        in_review    blocked by the rig   blocked
-        in_review    due                  -
-        in_review    closed               closed
-        blocked      hooked               -
-        blocked      released             -
-        blocked      given up             -
-        blocked      blocked by the rig   -
-        blocked      due                  -
-        blocked      closed               closed
-        deferred     hooked               -
-        deferred     released             -
-        deferred     given up             -
-        deferred     blocked by the rig   -
-        deferred     due                  open
-        deferred     closed               closed
-        closed       hooked               -
-        closed       released             -
-        closed       given up             -
-        closed       blocked by the rig   -
-        closed       due                  -
-        closed       closed               closed
-        failed       hooked               -
-        failed       released             -
-        failed       given up             -
-        failed       blocked by the rig   -
-        failed       due                  -
-        failed       closed               closed
+        open         hooked                in_progress
+        open         released              -
+        open         given up              failed
+        open         blocked by the rig    blocked
+        open         submitted for review  in_review
+        open         sent back from review -
+        open         closed                closed
+        in_progress  hooked                in_progress
+        in_progress  released              open
+        in_progress  given up              failed
+        in_progress  blocked by the rig    blocked
+        in_progress  submitted for review  in_review
+        in_progress  sent back from review -
+        in_progress  closed                closed
+        in_review    hooked                -
+        in_review    released              -
+        in_review    given up              -
+        in_review    blocked by the rig    blocked
+        in_review    submitted for review  in_review
+        in_review    sent back from review open
+        in_review    closed                closed
+        blocked      hooked                -
+        blocked      released              -
+        blocked      given up              -
+        blocked      blocked by the rig    -
+        blocked      submitted for review  -
+        blocked      sent back from review -
+        blocked      closed                closed
+        deferred     hooked                -
+        deferred     released              -
+        deferred     given up              -
+        deferred     blocked by the rig    -
+        deferred     submitted for review  -
+        deferred     sent back from review -
+        deferred     closed                closed
+        closed       hooked                -
+        closed       released              -
+        closed       given up              -
+        closed       blocked by the rig    -
+        closed       submitted for review  -
+        closed       sent back from review -
+        closed       closed                closed
+        failed       hooked                -
+        failed       released              -
+        failed       given up              -
+        failed       blocked by the rig    -
+        failed       submitted for review  -
+        failed       sent back from review -
+        failed       closed                closed
     "#]]
     .assert_eq(&table);
 }
@@ -301,4 +316,59 @@ fn times_and_chance() {
     let (mut one, mut two) = (Dice::new(7), Dice::new(7));
     assert_eq!(one.base36(8), two.base36(8));
     assert_eq!(one.job_id().len(), 12);
+}
+
+#[test]
+fn the_life_of_a_review() {
+    use beadrig::review::{Event, State};
+    let ends = [State::Merged, State::Conflict, State::Failed].map(Event::Ended);
+    let mut events = vec![Event::Started, Event::Recovered];
+    events.extend(ends);
+    let mut table = String::new();
+    for state in State::ALL {
+        for event in &events {
+            let after = state.after(*event).map_or_else(|_| "-".to_owned(), |it| it.to_string());
+            writeln!(table, "{:<9} {:<10} {after}", state.as_str(), event.to_string()).unwrap();
+        }
+        assert!(state.after(Event::Ended(State::Pending)).is_err(), "pending is no end");
+    }
+    expect![[r#"
+        pending   started    running
+        pending   recovered  -
+        pending   merged     merged
+        pending   conflict   conflict
+        pending   failed     failed
+        running   started    -
+        running   recovered  pending
+        running   merged     merged
+        running   conflict   conflict
+        running   failed     failed
+        merged    started    -
+        merged    recovered  -
+        merged    merged     -
+        merged    conflict   -
+        merged    failed     -
+        conflict  started    -
+        conflict  recovered  -
+        conflict  merged     -
+        conflict  conflict   -
+        conflict  failed     -
+        failed    started    -
+        failed    recovered  -
+        failed    merged     -
+        failed    conflict   -
+        failed    failed     -
+    "#]]
+    .assert_eq(&table);
+}
+
+#[test]
+fn the_life_of_a_molecule() {
+    use beadrig::molecule::{Event, State};
+    let next = Event::Advanced { last: false };
+    let last = Event::Advanced { last: true };
+    assert_eq!(State::Active.after(next), Ok(State::Active));
+    assert_eq!(State::Active.after(last), Ok(State::Completed));
+    let refused = State::Completed.after(last).unwrap_err();
+    assert_eq!(refused.to_string(), "Molecule is completed, cannot advance");
 }

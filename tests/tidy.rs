@@ -105,10 +105,11 @@ fn shipped_migrations_are_as_they_were() {
         .map(|it| it.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let number = |name: &String| name.split('_').next().unwrap().parse::<u32>().unwrap();
-    for pair in names.windows(2) {
-        assert!(number(&pair[0]) < number(&pair[1]), "{} has no number of its own", pair[1]);
+    let numbers: Vec<&str> = names.iter().map(|name| name.split_once('_').unwrap().0).collect();
+    for (number, name) in numbers.iter().zip(&names) {
+        assert!(number.len() == 4 && number.parse::<u16>().is_ok(), "{name} has no number");
     }
+    assert!(numbers.is_sorted_by(|a, b| a < b), "a number is there twice: {names:?}");
 }
 
 fn fnv(bytes: &[u8]) -> u64 {

@@ -22,6 +22,7 @@ mod once;
 pub mod openapi;
 mod refusals;
 mod routes;
+mod work;
 
 use std::cell::RefCell;
 

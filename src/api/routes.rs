@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Answer, Call, agents, beads, dependencies, health, refusals, status};
+use super::{Answer, Call, agents, beads, dependencies, health, refusals, status, work};
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
 use crate::store::Sql;
@@ -76,6 +76,19 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/agents/:id/done", Access::OwnAgent, agents::done),
         route("POST", "/agents/:id/completed", Access::Report, agents::completed),
         route("POST", "/heartbeats", Access::Container, agents::heartbeats),
+        route("POST", "/sling", Access::Operator, work::sling),
+        route("GET", "/config", Access::Operator, work::config),
+        route("PATCH", "/config", Access::Operator, work::patch_config),
+        route("POST", "/review-queue", Access::Rig, work::submit_review),
+        route("GET", "/review-queue", Access::Rig, work::list_reviews),
+        route("GET", "/review-queue/:id", Access::Rig, work::review),
+        route("POST", "/review-queue/:id/complete", Access::Container, work::complete_review),
+        route("POST", "/molecules", Access::Rig, work::create_molecule),
+        route("GET", "/agents/:id/molecule/current", Access::OwnAgent, work::current_step),
+        route("POST", "/agents/:id/molecule/advance", Access::OwnAgent, work::advance),
+        route("POST", "/convoys", Access::Operator, work::create_convoy),
+        route("GET", "/convoys", Access::Rig, work::list_convoys),
+        route("GET", "/convoys/:id", Access::Rig, work::convoy),
         route("GET", "/status", Access::Rig, status),
         route("GET", "/health", Access::Rig, health),
         route("GET", "/refusals", Access::Operator, refusals::list),

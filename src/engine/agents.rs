@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Apply, DISPATCHER, actor, check};
+use super::reviews::{self, Work};
+use super::{Apply, DISPATCHER, actor, check, refs};
 use crate::agent::{Agent, NAMES, Role};
 use crate::attempt;
 use crate::bead::{Bead, Event, Status};
@@ -49,9 +50,12 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn free_polecat(&mut self) -> Result<Agent, Error> {
         let (crew, _) = self.store().crew()?;
         let polecats = || crew.iter().filter(|it| it.agent.role == Role::Polecat);
-        let max = self.engine.settings.max_agents as usize;
+        let max = self.settings()?.max_agents as usize;
         if polecats().filter(|it| !it.is_free()).count() >= max {
-            let message = format!("all {max} agents of the rig are at work");
+            let message = format!(
+                "all {max} agents of the rig are at work; wait until one is done, raise max_agents in the rig's \
+                 config, or file a bead for `agent`, which waits for its turn"
+            );
             return Err(Refusal::new(Code::LimitReached, message).into());
         }
         if let Some(member) = polecats().find(|it| it.is_free()) {
@@ -65,7 +69,7 @@ impl<S: Sql> Apply<'_, S> {
 
     /// The next agent of a role under a name that is free.
     fn next_agent(&mut self, role: Role, crew: &[Member]) -> Result<Agent, Error> {
-        let max = self.engine.settings.max_agents as usize;
+        let max = self.settings()?.max_agents as usize;
         let polecats = crew.iter().filter(|it| it.agent.role == Role::Polecat).count();
         if role == Role::Polecat && polecats >= max {
             let message = format!(
@@ -116,7 +120,7 @@ impl<S: Sql> Apply<'_, S> {
             let message = format!("Bead {} {why}", before.id);
             return Err(Refusal::new(Code::Conflict, message).into());
         }
-        if before.runs.len() >= self.engine.settings.max_attempts {
+        if before.runs.len() >= self.settings()?.max_attempts {
             let message = format!(
                 "Bead {} has used its {} attempts; reopen it to try again",
                 before.id,
@@ -132,7 +136,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     /// Puts a bead on an agent's hook; the caller saves.
-    fn hook(&mut self, agent: &Agent, bead: &mut Bead, by: &str) -> Result<(), Error> {
+    pub(super) fn hook(&mut self, agent: &Agent, bead: &mut Bead, by: &str) -> Result<(), Error> {
         bead.status = bead.status.after(Event::Hooked)?;
         bead.hooked_by = Some(agent.id.clone());
         bead.assignee_agent_id = Some(agent.id.clone());
@@ -201,12 +205,12 @@ impl<S: Sql> Apply<'_, S> {
 
     pub(super) fn heartbeat(&mut self, by: &Caller, agent: &str) -> Result<Reply, Error> {
         self.speaker_or(by, agent)?;
-        self.effects.push(Effect::WakeAt(self.now.plus(self.engine.settings.active_alarm_ms)));
+        self.effects.push(Effect::WakeAt(self.now.plus(self.settings()?.active_alarm_ms)));
         Ok(Reply::Done)
     }
 
-    /// The agent says that the work on its hook is done. This rig has no git remote, so there is nothing to merge
-    /// and the bead is closed.
+    /// The agent says that the work on its hook is done. With a branch, in a rig that has a repository, it waits to
+    /// be merged; else there is nothing to merge, and the bead is closed.
     pub(super) fn done(&mut self, by: &Caller, agent: &str, done: Done) -> Result<Reply, Error> {
         let mut member = self.member(agent)?;
         if let Caller::Agent(claims) = by {
@@ -222,14 +226,22 @@ impl<S: Sql> Apply<'_, S> {
         let before = self.bead(&held.id)?;
         let mut bead = before.clone();
         let branch = check::word("branch", done.branch)?;
-        let pr_url = check::word("pr_url", done.pr_url)?;
+        let branch = branch.map(|it| refs::branch("branch", &it)).transpose()?;
+        let pr_url = reviews::url(done.pr_url)?;
         let summary = check::reason(done.summary.as_deref());
-        let said: Vec<String> = [("branch", branch), ("pr", pr_url), ("summary", summary.clone())]
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
-            .collect();
+        let said: Vec<String> =
+            [("branch", branch.clone()), ("pr", pr_url.clone()), ("summary", summary.clone())]
+                .into_iter()
+                .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
+                .collect();
         if !said.is_empty() {
             self.write_note(&mut bead, &member.agent.name, &format!("done: {}", said.join(" ")))?;
+        }
+        if let (Some(branch), Some(_)) = (branch, self.engine.git_url()?) {
+            let work = Work { branch, pr_url, summary };
+            self.queue_review(by, &member, &mut bead, work)?;
+            self.store().save_bead(&before, &bead)?;
+            return Ok(Reply::Done);
         }
         let job = member.attempt.as_ref().map_or("unknown", |live| &live.job);
         let reason = summary.unwrap_or_else(|| format!("completed by agent {job}"));
@@ -242,7 +254,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     /// The agent that is spoken of, who mostly is the one that speaks.
-    fn speaker_or(&mut self, by: &Caller, agent: &str) -> Result<Member, Error> {
+    pub(super) fn speaker_or(&mut self, by: &Caller, agent: &str) -> Result<Member, Error> {
         match self.speaker(by)? {
             Some(speaker) if speaker.agent.id == agent => Ok(speaker),
             _ => self.member(agent),

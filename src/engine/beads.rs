@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Apply, DISPATCHER, actor, check, fields, links};
 use crate::attempt;
-use crate::bead::{Bead, Event, SENTINEL, Status};
+use crate::bead::{Bead, Event, SENTINEL, Status, Ties};
 use crate::command::{Error, Reply};
 use crate::id::Millis;
 use crate::limits;
@@ -40,7 +40,7 @@ impl<S: Sql> Apply<'_, S> {
         Ok(Reply::Bead(Box::new(bead)))
     }
 
-    fn new_bead(&self, by: &Caller, fields: CreateBead) -> Result<Bead, Refusal> {
+    pub(super) fn new_bead(&self, by: &Caller, fields: CreateBead) -> Result<Bead, Refusal> {
         Ok(Bead {
             id: fields.id.map(|id| check::id("id", &id)).transpose()?.unwrap_or_default(),
             kind: check::word("type", fields.kind)?.unwrap_or_else(|| "issue".to_owned()),
@@ -72,6 +72,7 @@ impl<S: Sql> Apply<'_, S> {
             closed_at: None,
             close_reason: None,
             blocked: false,
+            ties: Ties::default(),
         })
     }
 
@@ -101,7 +102,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     /// Files a bead, under the name it has or a new one.
-    fn name_and_add(&mut self, bead: &mut Bead) -> Result<(), Error> {
+    pub(super) fn name_and_add(&mut self, bead: &mut Bead) -> Result<(), Error> {
         if !bead.id.is_empty() {
             if !self.store().add_bead(bead)? {
                 return Err(
@@ -110,7 +111,7 @@ impl<S: Sql> Apply<'_, S> {
             }
             return Ok(());
         }
-        let prefix = self.engine.prefix();
+        let prefix = self.engine.prefix()?;
         // As `bd` does: short names while they suffice, longer ones when one in four would be taken.
         let count = self.store().bead_count()?;
         let chars = (3..8).find(|&chars| count < 36_i64.pow(chars) / 8).unwrap_or(8);
@@ -233,6 +234,10 @@ impl<S: Sql> Apply<'_, S> {
             if let Some(live) = live {
                 self.dismiss(&live, end, &why)?;
             }
+        }
+        if old == Status::InReview {
+            let why = format!("{} set the bead to {status}", actor(by));
+            self.withdraw_review(&bead.id, &why)?;
         }
         if status == Status::Open {
             start_anew(bead);
@@ -363,6 +368,7 @@ pub(super) fn may_assign(by: &Caller, assignee: Option<&str>) -> Result<(), Refu
 pub(super) fn start_anew(bead: &mut Bead) {
     bead.runs.clear();
     bead.losses.clear();
+    bead.ties.conflicts = 0;
     bead.not_before = None;
     bead.failure_code = None;
     bead.failure_message = None;

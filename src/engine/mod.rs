@@ -17,20 +17,32 @@
 //! | `view`, `lists` | the same rows as answers |
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
+//! | `sling` | a bead and an agent in one step |
+//! | `config` | what a rig sets for itself |
+//! | `reviews` | branches that wait to be merged |
+//! | `molecules`, `convoys` | steps of a bead, and beads that belong together |
+//! | `refs` | what may be handed to git |
 
 mod agents;
 mod beads;
 mod check;
+mod config;
+mod convoys;
 mod fields;
 mod links;
 mod lists;
+mod molecules;
 mod prompt;
+mod refs;
 mod removal;
 mod reports;
+mod reviews;
 mod runs;
+mod sling;
 mod tick;
 mod view;
 
+pub(crate) use molecules::molecule_view;
 pub use tick::{Judgement, Scheduled, Seen};
 
 use crate::attempt;
@@ -38,6 +50,7 @@ use crate::bead::{self, Bead};
 use crate::command::{Command, Effect, Error, Moment, Outcome, Reply, Tell};
 use crate::id::{Dice, Millis};
 use crate::refusal::{Code, Refusal};
+use crate::review;
 use crate::settings::Settings;
 use crate::store::{BeadEvent, Sql, SqlError, Store};
 use crate::token::{Caller, Secrets};
@@ -91,6 +104,9 @@ impl<S: Sql> Engine<S> {
             | Command::RemoveDependency(caller, ..)
             | Command::Checkpoint(caller, ..)
             | Command::Heartbeat(caller, _)
+            | Command::SubmitReview(caller, _)
+            | Command::CreateMolecule(caller, _)
+            | Command::AdvanceMolecule(caller, ..)
             | Command::Done(caller, ..) => (caller, None),
             _ => return Ok(()),
         };
@@ -160,6 +176,15 @@ impl<'a, S: Sql> Apply<'a, S> {
                 self.store().saw(&seen, self.now)?;
                 Ok(Reply::Done)
             }
+            C::Sling(by, fields) => self.sling(&by, *fields),
+            C::PatchConfig(by, patch) => self.patch_config(&by, &patch),
+            C::SubmitReview(by, fields) => self.submit_review(&by, fields),
+            C::StartReview(id) => self.start_review(&id),
+            C::RecoverReview(id) => self.recover_review(&id),
+            C::CompleteReview(by, id, fields) => self.complete_review(&by, &id, fields),
+            C::CreateMolecule(by, fields) => self.create_molecule(&by, fields),
+            C::AdvanceMolecule(by, agent, fields) => self.advance_molecule(&by, &agent, fields),
+            C::CreateConvoy(by, fields) => self.create_convoy(&by, fields),
         }
     }
 
@@ -246,13 +271,14 @@ impl<S: Sql> Engine<S> {
     fn find_bead(&self, id: &str) -> Result<Bead, Error> {
         let mut found = self.store.bead(id)?;
         if found.is_none() && !id.contains('-') {
-            found = self.store.bead(&format!("{}-{id}", self.prefix()))?;
+            found = self.store.bead(&format!("{}-{id}", self.prefix()?))?;
         }
         found.ok_or_else(|| Refusal::no_bead(id).into())
     }
 
-    /// What the names of the rig's beads begin with: the first word of its own name, at most 8 characters.
-    fn prefix(&self) -> String {
+    /// What the names of the rig's beads begin with if it does not say: the first word of its own name, at most 8
+    /// characters.
+    fn own_prefix(&self) -> String {
         let word: String = self
             .rig
             .chars()
@@ -266,6 +292,12 @@ impl<S: Sql> Engine<S> {
 
 impl From<bead::IllegalTransition> for Error {
     fn from(err: bead::IllegalTransition) -> Self {
+        Refusal::new(Code::Conflict, err.to_string()).into()
+    }
+}
+
+impl From<review::IllegalTransition> for Error {
+    fn from(err: review::IllegalTransition) -> Self {
         Refusal::new(Code::Conflict, err.to_string()).into()
     }
 }

@@ -2,9 +2,10 @@
 //! container, once, and not inside them.
 
 use crate::bead::{Bead, PRIORITIES};
+use crate::molecule::Molecule;
 
 /// The whole prompt for a run.
-pub(super) fn prompt(bead: &Bead, agent: &str, job: &str) -> String {
+pub(super) fn prompt(bead: &Bead, molecule: Option<&Molecule>, agent: &str, job: &str) -> String {
     let priority = PRIORITIES[usize::from(bead.priority).min(PRIORITIES.len() - 1)];
     let mut text = format!(
         "You are {agent}, an unattended coding agent. Your work is bead {id}.\n\n\
@@ -22,6 +23,25 @@ pub(super) fn prompt(bead: &Bead, agent: &str, job: &str) -> String {
     text.push_str(&format!("## Done when\n\n{criteria}\n\n"));
     if let Some(checkpoint) = &bead.checkpoint {
         text.push_str(&format!("## Resume from checkpoint\n\n{checkpoint}\n\n"));
+    }
+    if let Some((molecule, (title, instructions))) =
+        molecule.and_then(|it| Some((it, it.current()?)))
+    {
+        text.push_str(&format!(
+            "## Step {} of {}: {title}\n\n{instructions}\n\n\
+             Do this step only. When it is done, say so (`POST` to `molecule/advance` of your agent, with a summary \
+             and `\"step\": {}`); then go on with the next one.\n\n",
+            molecule.step + 1,
+            molecule.steps.len(),
+            molecule.step,
+        ));
+    }
+    if bead.ties.conflicts > 0 {
+        text.push_str(&format!(
+            "## Merge conflict\n\nEarlier work on this bead could not be merged. First read why, in its last notes: \
+             `beadrig show {}`.\n\n",
+            bead.id
+        ));
     }
     text.push_str(&format!(
         "## Rules\n\n\

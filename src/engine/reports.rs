@@ -39,7 +39,7 @@ impl<S: Sql> Apply<'_, S> {
             verdicts.push((beat, advice));
         }
         self.store().saw(&seen, self.now)?;
-        self.effects.push(Effect::WakeAt(self.now.plus(self.engine.settings.active_alarm_ms)));
+        self.effects.push(Effect::WakeAt(self.now.plus(self.settings()?.active_alarm_ms)));
         Ok(Reply::Verdicts(verdicts))
     }
 

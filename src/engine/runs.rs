@@ -55,7 +55,7 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn begin(&mut self, agent: &Agent, bead: &mut Bead) -> Result<(), Error> {
         bead.runs = in_window(&bead.runs, self.now);
         bead.losses = in_window(&bead.losses, self.now);
-        if bead.runs.len() >= self.engine.settings.max_attempts {
+        if bead.runs.len() >= self.settings()?.max_attempts {
             return self.give_up(bead, "no attempt is left");
         }
         let job = self.dice.job_id();
@@ -63,13 +63,20 @@ impl<S: Sql> Apply<'_, S> {
         let number = self.store().add_attempt(&new)?;
         bead.runs.push(self.now);
         bead.not_before = None;
-        self.order(agent, bead, number, &job);
-        Ok(())
+        self.order(agent, bead, number, &job)
     }
 
     /// Has the container asked for this run; the same request each time, so that asking twice is asking once.
-    pub(super) fn order(&mut self, agent: &Agent, bead: &Bead, number: i64, job: &str) {
-        let settings = &self.engine.settings;
+    pub(super) fn order(
+        &mut self,
+        agent: &Agent,
+        bead: &Bead,
+        number: i64,
+        job: &str,
+    ) -> Result<(), Error> {
+        let settings = self.settings()?;
+        let molecule =
+            bead.ties.molecule.as_deref().map(|id| self.store().molecule(id)).transpose()?;
         // From the number, not from the clock, so that the token is the same each time.
         let iat = number / 1_000;
         let claims = Claims {
@@ -95,13 +102,14 @@ impl<S: Sql> Apply<'_, S> {
             name: agent.name.clone(),
             identity: agent.identity.clone(),
             command: settings.agent_command.clone(),
-            prompt: prompt::prompt(bead, &agent.name, job),
+            prompt: prompt::prompt(bead, molecule.flatten().as_ref(), &agent.name, job),
             title: bead.title.clone(),
             model: settings.agent_model.clone(),
             session_token: Secret::new(self.engine.secrets.sign(&claims)),
             time_limit_s: settings.run_timeout_s.into(),
-            env_vars: std::collections::BTreeMap::new(),
+            env_vars: self.engine.env_vars()?,
         })));
+        Ok(())
     }
 
     /// Takes a sign of life of a live run; the first one says that the start was accepted.
@@ -186,7 +194,7 @@ impl<S: Sql> Apply<'_, S> {
         bead.runs = in_window(&bead.runs, self.now);
         bead.losses = in_window(&bead.losses, self.now);
         count_hidden(&mut bead, live);
-        let settings = &self.engine.settings;
+        let settings = self.settings()?;
         let mut reason = end.reason.clone();
         if after.state == State::Exited {
             reason.push_str(" without closing the bead");
@@ -250,7 +258,12 @@ impl<S: Sql> Apply<'_, S> {
         self.fail(bead, bead::Event::GaveUp, "attempts_exhausted", &message)
     }
 
-    fn get_stuck(&mut self, bead: &mut Bead, code: &str, message: &str) -> Result<(), Error> {
+    pub(super) fn get_stuck(
+        &mut self,
+        bead: &mut Bead,
+        code: &str,
+        message: &str,
+    ) -> Result<(), Error> {
         self.fail(bead, bead::Event::Stuck, code, message)
     }
 

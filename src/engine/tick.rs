@@ -55,6 +55,7 @@ impl<S: Sql> Engine<S> {
     pub fn schedule_pending_work(&self, moment: Moment) -> Scheduled {
         let mut done = Scheduled { effects: Vec::new(), ask: false };
         let mut dice = Dice::new(moment.seed);
+        let settings = self.in_force("schedulePendingWork", &mut done.effects);
         let (crew, bad) = match self.store.crew() {
             Ok(read) => read,
             Err(err) => {
@@ -65,8 +66,7 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
-        let free =
-            if self.settings.dispatch_enabled { free_slots(&crew, &self.settings) } else { 0 };
+        let free = if settings.dispatch_enabled { free_slots(&crew, &settings) } else { 0 };
         match self.store.due(moment.now, free) {
             Ok(beads) => todo.extend(beads.into_iter().map(|it| {
                 if it.deferred { Command::Due(it.bead) } else { Command::Claim(it.bead) }
@@ -97,6 +97,7 @@ impl<S: Sql> Engine<S> {
             Ok((crew, _)) => crew,
             Err(err) => return vec![fault("witnessPatrol", None, &err)],
         };
+        let settings = self.in_force("witnessPatrol", &mut effects);
         let mut seen_alive = Vec::new();
         for live in crew.iter().filter_map(|it| it.attempt.as_ref()) {
             if live.accepted_at.is_some_and(|at| at >= asked) {
@@ -110,7 +111,7 @@ impl<S: Sql> Engine<S> {
                     .find(|it| it.agent_id == live.agent && it.attempt == live.number)
                     .map_or(Seen::Absent, |it| Seen::Present(Box::new(it.clone()))),
             };
-            match judge(live, &seen, moment.now, &self.settings) {
+            match judge(live, &seen, moment.now, &settings) {
                 // Nothing but the time changes: all of them at once.
                 Some(Judgement::Alive(activity)) if live.state == State::Running => {
                     seen_alive.push((live.number, activity));
@@ -128,21 +129,44 @@ impl<S: Sql> Engine<S> {
         effects
     }
 
-    /// `processReviewQueue`: nothing waits in it while a rig without a git remote closes its beads on `done`.
-    pub fn process_review_queue(&self, _moment: Moment) -> Vec<Effect> {
-        Vec::new()
+    /// `processReviewQueue`: takes back the merges that never came back. It asks nothing while none runs.
+    ///
+    /// No merge is begun yet, since the container cannot: what waits stays pending, and keeps nobody awake. Here is
+    /// the place: the oldest of each target branch, as [`Command::StartReview`] and an effect that asks for it.
+    pub fn process_review_queue(&self, moment: Moment) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let overdue = moment.now.plus(-limits::REVIEW_RUNNING_MS);
+        let ids = match self.store.standing() {
+            Ok(standing) if standing.merging_since.is_some_and(|since| since <= overdue) => {
+                self.store.overdue_reviews(overdue, limits::REVIEWS_A_TICK)
+            }
+            Ok(_) => return effects,
+            Err(err) => Err(err),
+        };
+        match ids {
+            Ok(ids) => {
+                for command in ids.into_iter().map(Command::RecoverReview) {
+                    self.carry_out("processReviewQueue", moment, command, &mut effects);
+                }
+            }
+            Err(err) => effects.push(fault("processReviewQueue", None, &err)),
+        }
+        effects
     }
 
     /// When the rig wants to be woken next, by what is true now; none: not before something happens.
     pub fn next_wake(&self, now: Millis) -> Result<Option<Millis>, Error> {
         let (crew, bad) = self.store.crew()?;
-        let active = now.plus(self.settings.active_alarm_ms);
+        let settings = self.in_force("nextWake", &mut Vec::new());
+        let active = now.plus(settings.active_alarm_ms);
         let mut wakes: Vec<Millis> =
             crew.iter().filter(|it| !it.is_free()).map(|it| wake_for(it, now, active)).collect();
         if !bad.is_empty() {
             wakes.push(active);
         }
-        let room = self.settings.dispatch_enabled && free_slots(&crew, &self.settings) > 0;
+        let merging = self.store.standing().ok().and_then(|it| it.merging_since);
+        wakes.extend(merging.map(|since| since.plus(limits::REVIEW_RUNNING_MS)));
+        let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
         if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.
             wakes.push(if at <= now { active } else { at });
@@ -150,15 +174,12 @@ impl<S: Sql> Engine<S> {
         let soonest = now.plus(limits::ALARM_MIN_MS);
         let wake = match wakes.into_iter().min() {
             Some(at) => Some(at),
-            None => {
-                (self.settings.idle_alarm_ms > 0).then(|| now.plus(self.settings.idle_alarm_ms))
-            }
+            None => (settings.idle_alarm_ms > 0).then(|| now.plus(settings.idle_alarm_ms)),
         };
         Ok(wake.map(|at| {
             at.clamp(
                 soonest,
-                now.plus(self.settings.active_alarm_ms.max(self.settings.idle_alarm_ms))
-                    .max(soonest),
+                now.plus(settings.active_alarm_ms.max(settings.idle_alarm_ms)).max(soonest),
             )
         }))
     }
@@ -204,7 +225,7 @@ impl<S: Sql> Apply<'_, S> {
             bead.runs.push(self.now);
             self.store().save_bead(&before, &bead)?;
         }
-        self.order(&member.agent, &bead, number, &live.job);
+        self.order(&member.agent, &bead, number, &live.job)?;
         Ok(Reply::Done)
     }
 
@@ -364,7 +385,7 @@ pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
     (settings.max_agents as usize).saturating_sub(busy)
 }
 
-fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {
+pub(super) fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {
     Effect::Tell(Tell {
         event: "fault".to_owned(),
         bead,

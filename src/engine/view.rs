@@ -136,8 +136,8 @@ impl<S: Sql> Engine<S> {
             close_reason: bead.close_reason,
             failure,
             waiting,
-            convoy_id: None,
-            molecule_id: None,
+            convoy_id: bead.ties.convoy,
+            molecule_id: bead.ties.molecule,
             notes: None,
         }
     }
@@ -187,24 +187,25 @@ impl<S: Sql> Engine<S> {
         if let Some(at) = bead.defer_until.filter(|at| *at > now) {
             return say("deferred", Some(at), format!("deferred until {at}"));
         }
-        if !self.settings.dispatch_enabled {
+        let settings = self.effective().unwrap_or_else(|_| self.settings.clone());
+        if !settings.dispatch_enabled {
             return say(
                 "dispatch_paused",
                 None,
-                "dispatch is off (DISPATCH_ENABLED=false)".to_owned(),
+                "dispatch is off (dispatch_enabled is false)".to_owned(),
             );
         }
         if let Some(at) = bead.not_before.filter(|at| *at > now) {
             let runs = super::beads::in_window(&bead.runs, now).len();
-            let max = self.settings.max_attempts;
+            let max = settings.max_attempts;
             return say(
                 "back_off",
                 Some(at),
                 format!("{runs} of {max} attempts failed; next try at {at}"),
             );
         }
-        if tick::free_slots(crew, &self.settings) == 0 {
-            let max = self.settings.max_agents;
+        if tick::free_slots(crew, &settings) == 0 {
+            let max = settings.max_agents;
             return say("no_capacity", None, format!("all {max} agents of the rig are at work"));
         }
         say("queued", None, "will be taken at the next tick".to_owned())
@@ -256,12 +257,13 @@ impl<S: Sql> Engine<S> {
     /// What the rig is doing; `next_tick` is the alarm that is set.
     pub fn status(&self, next_tick: Option<Millis>, now: Millis) -> Result<RigStatus, Error> {
         let counts = self.store.bead_counts()?;
+        let settings = self.effective()?;
         Ok(RigStatus {
             rig_id: self.rig.clone(),
             beads: counts.into_iter().map(|(status, n)| (status.as_str().to_owned(), n)).collect(),
             agents: self.list_agents(&[], now)?,
-            max_agents: self.settings.max_agents,
-            dispatch_enabled: self.settings.dispatch_enabled,
+            max_agents: settings.max_agents,
+            dispatch_enabled: settings.dispatch_enabled,
             next_tick_at: next_tick.map(|at| at.to_string()),
         })
     }
@@ -313,6 +315,7 @@ pub(super) fn bead_filter(query: &[(String, String)]) -> Result<BeadFilter, Refu
             "type" => filter.kind = text(),
             "assignee" => filter.assignee = text(),
             "assignee_agent_id" => filter.assignee_agent_id = text(),
+            "convoy_id" => filter.convoy = text(),
             "label" => filter.label = text(),
             "priority" => filter.priority = Some(check::priority(&value.as_str().into())?),
             // An empty limit is 0, as in Gastown.
@@ -329,6 +332,25 @@ pub(super) fn bead_filter(query: &[(String, String)]) -> Result<BeadFilter, Refu
         }
     }
     Ok(filter)
+}
+
+/// A part of a list.
+pub(super) struct Page {
+    pub(super) limit: u32,
+    pub(super) offset: u32,
+}
+
+/// `limit` (at most `max`) and `offset`.
+pub(super) fn page(query: &[(String, String)], max: u32) -> Result<Page, Refusal> {
+    let mut page = Page { limit: limits::PAGE_ROWS.min(max), offset: 0 };
+    for (key, value) in query {
+        match key.as_str() {
+            "limit" => page.limit = count(value)?.min(max),
+            "offset" => page.offset = count(value)?,
+            _ => {}
+        }
+    }
+    Ok(page)
 }
 
 fn statuses(value: &str) -> Result<Vec<Status>, Refusal> {

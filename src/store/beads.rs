@@ -12,7 +12,7 @@ const ROW: &str = "json_array(bead.id, kind, bead.status, title, body, design, a
      assignee, assignee_agent_id, hooked_by, parent, json(labels), json(metadata), external_ref, due_at, \
      defer_until, not_before, json(runs), json(losses), json(checkpoint), failure_code, failure_message, \
      created_at, created_by, updated_at, started_at, closed_at, close_reason, \
-     json(iif(blocked, 'true', 'false')))";
+     json(iif(blocked, 'true', 'false')), json_array(convoy, molecule, conflicts))";
 
 /// What an agent may take; word for word the condition of the index `bead_queue`.
 const QUEUE: &str =
@@ -43,6 +43,8 @@ pub struct BeadFilter {
     pub assignee_agent_id: Option<String>,
     /// With this label.
     pub label: Option<String>,
+    /// In this convoy.
+    pub convoy: Option<String>,
     /// Of this priority.
     pub priority: Option<u8>,
     /// Rows at most.
@@ -276,6 +278,7 @@ fn equals(filter: &BeadFilter, args: &mut Vec<Value>) -> String {
         ("kind", filter.kind.as_ref().map(Value::from)),
         ("assignee", filter.assignee.as_ref().map(Value::from)),
         ("assignee_agent_id", filter.assignee_agent_id.as_ref().map(Value::from)),
+        ("convoy", filter.convoy.as_ref().map(Value::from)),
         ("priority", filter.priority.map(|priority| Value::from(i32::from(priority)))),
     ];
     for (column, value) in equals {
@@ -322,6 +325,9 @@ fn columns(bead: &Bead) -> Vec<(&'static str, Value)> {
         ("started_at", bead.started_at.into()),
         ("closed_at", bead.closed_at.into()),
         ("close_reason", bead.close_reason.as_ref().into()),
+        ("convoy", bead.ties.convoy.as_ref().into()),
+        ("molecule", bead.ties.molecule.as_ref().into()),
+        ("conflicts", bead.ties.conflicts.into()),
         // Derived, and a column of its own so that the index on it is only touched when it changes.
         ("finished", i64::from(bead.status.is_finished()).into()),
     ]

@@ -6,15 +6,21 @@
 mod agents;
 mod attempts;
 mod beads;
+mod config;
+mod convoys;
 mod dependencies;
 mod events;
 mod kept_answers;
 mod migrate;
+mod molecules;
 mod notes;
 mod refused_calls;
 mod removal;
+mod reviews;
 pub mod sql;
 
+use std::rc::Rc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,6 +29,8 @@ use serde::de::DeserializeOwned;
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
 pub use beads::{BeadFilter, Due};
+pub use config::Standing;
+pub use convoys::Convoy;
 pub use dependencies::{Blocker, Dependency, Linked};
 pub use events::BeadEvent;
 pub use kept_answers::KeptAnswer;
@@ -37,12 +45,14 @@ pub struct Store<S> {
     sql: S,
     /// Whether a transaction is open. Atomic, because a panic may pass by a `Cell` half-way.
     open: AtomicBool,
+    /// What the rig set for itself, once it was read; a lock, for the same reason.
+    standing: Mutex<Option<Rc<Standing>>>,
 }
 
 impl<S: Sql> Store<S> {
     /// Opens the store, bringing its schema up to date; one statement when it is.
     pub fn open(sql: S) -> Result<Self, SqlError> {
-        let store = Self { sql, open: AtomicBool::new(false) };
+        let store = Self { sql, open: AtomicBool::new(false), standing: Mutex::default() };
         store.migrate()?;
         Ok(store)
     }
@@ -60,7 +70,11 @@ impl<S: Sql> Store<S> {
         }
         self.open.store(true, Relaxed);
         let _closes = Closes(&self.open);
-        self.sql.atomically(work)
+        let done = self.sql.atomically(work);
+        if done.is_err() {
+            self.forget_standing();
+        }
+        done
     }
 
     /// Whether a transaction is open.

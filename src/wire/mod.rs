@@ -4,9 +4,14 @@
 //! drift apart. They hold no rules: a value that is well-formed here may still be refused by the engine.
 //! Readers are tolerant: unknown fields are ignored, so that old and new parts can talk while a rollout runs.
 
+pub mod config;
 pub mod container;
+pub mod convoy;
 pub mod dependencies;
+pub mod molecule;
+pub mod review;
 pub mod rig;
+pub mod sling;
 
 use serde::{Deserialize, Serialize};
 

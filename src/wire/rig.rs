@@ -58,9 +58,9 @@ pub struct BeadView {
     pub failure: Option<Failure>,
     /// Why it does not move, while it is assigned to `agent` and not at work.
     pub waiting: Option<Waiting>,
-    /// Always null; kept for Gastown's clients.
+    /// The convoy that it belongs to.
     pub convoy_id: Option<String>,
-    /// Always null; kept for Gastown's clients.
+    /// The steps that it is done in.
     pub molecule_id: Option<String>,
     /// Oldest first. In the answer for one bead; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]

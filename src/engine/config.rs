@@ -1,0 +1,310 @@
+//! What a rig sets for itself: where its repository is, what its agents are, and settings that differ from those
+//! of the deployment. A value is checked as the deployment's would be, and kept as its environment would have it.
+//!
+//! The environment of the agents holds secrets: nothing that leaves the rig but a start shows more of one than
+//! its last characters, and what is shown may be sent back without harm.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Apply, Engine, actor, check, refs};
+use crate::command::{Effect, Error, Reply, Tell};
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+use crate::settings::{OF_A_RIG, Settings};
+use crate::store::{Sql, SqlError};
+use crate::token::Caller;
+use crate::wire::config::ConfigView;
+
+/// What a rig merges into when it does not say.
+const DEFAULT_BRANCH: &str = "main";
+
+/// What [`ConfigView`] shows and nobody can set; whoever sends it back means nothing by it.
+const SHOWN: [&str; 2] = ["rig_id", "overridden"];
+
+impl<S: Sql> Engine<S> {
+    /// The settings of the deployment, but for what the rig has of its own.
+    pub fn effective(&self) -> Result<Settings, SqlError> {
+        let standing = self.store.standing()?;
+        if standing.config.is_empty() {
+            return Ok(self.settings.clone());
+        }
+        let of_rig = |name: &str| standing.config.get(&name.to_ascii_lowercase()).cloned();
+        self.settings.with(of_rig).map_err(|err| SqlError::Unreadable(err.to_string()))
+    }
+
+    /// The settings that hold for this rig; those of the deployment, and a fault, if its own cannot be read.
+    pub(super) fn in_force(&self, step: &str, effects: &mut Vec<Effect>) -> Settings {
+        self.effective().unwrap_or_else(|err| {
+            effects.push(super::tick::fault(step, None, &err));
+            self.settings.clone()
+        })
+    }
+
+    fn configured(&self, name: &str) -> Result<Option<String>, SqlError> {
+        Ok(self.store.standing()?.config.get(name).cloned())
+    }
+
+    /// Where the rig's repository is, if it has one.
+    pub(super) fn git_url(&self) -> Result<Option<String>, SqlError> {
+        self.configured("git_url")
+    }
+
+    pub(super) fn default_branch(&self) -> Result<String, SqlError> {
+        Ok(self.configured("default_branch")?.unwrap_or_else(|| DEFAULT_BRANCH.to_owned()))
+    }
+
+    /// What the names of the rig's beads begin with.
+    pub(super) fn prefix(&self) -> Result<String, SqlError> {
+        Ok(self.configured("prefix")?.unwrap_or_else(|| self.own_prefix()))
+    }
+
+    /// What the rig puts into the environment of its agents. Secrets.
+    pub(super) fn env_vars(&self) -> Result<BTreeMap<String, String>, SqlError> {
+        let Some(json) = self.configured("env_vars")? else { return Ok(BTreeMap::new()) };
+        serde_json::from_str(&json).map_err(|_| SqlError::Unreadable("env_vars".to_owned()))
+    }
+
+    /// What holds for this rig, and what of it is its own.
+    pub fn config_view(&self) -> Result<ConfigView, Error> {
+        let settings = self.effective()?;
+        let env_vars = self.env_vars()?;
+        Ok(ConfigView {
+            rig_id: self.rig.clone(),
+            git_url: self.git_url()?,
+            default_branch: self.default_branch()?,
+            prefix: self.prefix()?,
+            agent_command: settings.agent_command,
+            agent_model: settings.agent_model,
+            dispatch_enabled: settings.dispatch_enabled,
+            max_agents: settings.max_agents,
+            max_attempts: settings.max_attempts,
+            back_off_ms: settings.back_off_ms,
+            active_alarm_ms: settings.active_alarm_ms,
+            idle_alarm_ms: settings.idle_alarm_ms,
+            run_timeout_s: settings.run_timeout_s,
+            env_vars: env_vars.into_iter().map(|(name, it)| (name, mask(&it))).collect(),
+            overridden: self.store.standing()?.config.keys().cloned().collect(),
+        })
+    }
+}
+
+impl<S: Sql> Apply<'_, S> {
+    /// The settings that hold for this rig.
+    pub(super) fn settings(&self) -> Result<Settings, SqlError> {
+        self.engine.effective()
+    }
+
+    /// Writes what is sent and differs from what holds; null makes the deployment's hold again.
+    pub(super) fn patch_config(
+        &mut self,
+        by: &Caller,
+        patch: &Map<String, Value>,
+    ) -> Result<Reply, Error> {
+        let mut changed = Vec::new();
+        for (name, value) in patch.iter().filter(|(name, _)| !SHOWN.contains(&name.as_str())) {
+            let new = self.checked(name, value)?;
+            let stored = self.engine.configured(name)?;
+            // What holds already need not be said: it stays the deployment's.
+            let same = match (&stored, &new) {
+                (None, Some(new)) => self.is_default(name, new)?,
+                (stored, new) => stored == new,
+            };
+            if !same {
+                changed.push((name.as_str(), new));
+            }
+        }
+        for (name, value) in &changed {
+            self.store().set_config(name, value.as_deref())?;
+        }
+        if !changed.is_empty() {
+            let names: Vec<&str> = changed.iter().map(|(name, _)| *name).collect();
+            self.effects.push(Effect::Tell(Tell {
+                event: "config_changed".to_owned(),
+                bead: None,
+                actor: Some(actor(by).to_owned()),
+                detail: Some(names.join(", ")),
+            }));
+            self.wake();
+        }
+        Ok(Reply::Done)
+    }
+
+    /// A value as it is kept; none removes.
+    fn checked(&self, name: &str, value: &Value) -> Result<Option<String>, Error> {
+        if name == "env_vars" {
+            return self.checked_env(value);
+        }
+        let known =
+            OF_A_RIG.contains(&name) || ["git_url", "default_branch", "prefix"].contains(&name);
+        if !known {
+            let all = OF_A_RIG.join(", ");
+            let message = format!(
+                "is no setting of a rig; there are git_url, default_branch, prefix, env_vars, {all}"
+            );
+            return Err(Refusal::invalid(&check::cut(name, limits::ID_CHARS_MAX), message).into());
+        }
+        let Some(text) = as_text(name, value)? else { return Ok(None) };
+        let text = match name {
+            "git_url" => refs::git_url(&text)?,
+            "default_branch" => refs::branch(name, &text)?,
+            "prefix" => prefix(&text)?,
+            _ => {
+                if name == "agent_model" {
+                    check::name(name, &text)?;
+                }
+                let settings = self.with(name, &text)?;
+                // Each value has one spelling, so that it is seen when nothing changes.
+                match name {
+                    "agent_command" => {
+                        words(name, settings.agent_command.iter().map(String::as_str).collect())?
+                    }
+                    "back_off_ms" => joined(&settings.back_off_ms),
+                    _ => text,
+                }
+            }
+        };
+        Ok(Some(text))
+    }
+
+    /// The deployment's settings with this one changed.
+    fn with(&self, name: &str, text: &str) -> Result<Settings, Refusal> {
+        let var = |it: &str| (it.to_ascii_lowercase() == name).then(|| text.to_owned());
+        self.engine.settings.with(var).map_err(|err| {
+            let got = check::cut(text, limits::ID_CHARS_MAX);
+            Refusal::invalid(name, format!("is {got:?}, but it takes {}", err.takes()))
+        })
+    }
+
+    fn is_default(&self, name: &str, text: &str) -> Result<bool, Error> {
+        Ok(match name {
+            "git_url" | "env_vars" => false,
+            "default_branch" => text == DEFAULT_BRANCH,
+            "prefix" => text == self.engine.own_prefix(),
+            _ => self.with(name, text)? == self.engine.settings,
+        })
+    }
+
+    /// All variables as they are kept: those that are sent, and no others. One that is sent as it was shown
+    /// stays as it is.
+    fn checked_env(&self, value: &Value) -> Result<Option<String>, Error> {
+        let sent = match value {
+            Value::Null => return Ok(None),
+            Value::Object(sent) => sent,
+            _ => return Err(Refusal::invalid("env_vars", "must be an object of texts").into()),
+        };
+        let stored = self.engine.env_vars()?;
+        let mut vars = BTreeMap::new();
+        for (name, value) in sent.iter().filter(|(_, value)| !value.is_null()) {
+            let field = format!("env_vars.{}", check::cut(name, limits::ID_CHARS_MAX));
+            env_name(&field, name)?;
+            let Some(text) = value.as_str() else {
+                return Err(Refusal::invalid(&field, "must be a text").into());
+            };
+            let kept = stored.get(name).filter(|it| mask(it) == text);
+            vars.insert(
+                name.clone(),
+                kept.map_or_else(|| env_value(&field, text), |it| Ok(it.clone()))?,
+            );
+        }
+        if vars.len() > limits::ENV_VARS_MAX {
+            let message = format!("may be {} at most (got {})", limits::ENV_VARS_MAX, vars.len());
+            return Err(Refusal::invalid("env_vars", message).into());
+        }
+        if vars.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::to_string(&vars).expect("plain data")))
+    }
+}
+
+/// A value as an environment would have it; one that is null or empty is none.
+fn as_text(name: &str, value: &Value) -> Result<Option<String>, Refusal> {
+    let wrong = || {
+        let takes = match name {
+            "agent_command" => "must be a text with quotes as in a shell, or a list of words",
+            "back_off_ms" => "must be a list of 1 to 10 waits in milliseconds",
+            _ => "must be a text, a number, true or false",
+        };
+        Refusal::invalid(name, takes)
+    };
+    let text = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        Value::Array(items) if items.is_empty() => return Err(wrong()),
+        Value::Array(items) if name == "back_off_ms" => joined(items),
+        Value::Array(items) if name == "agent_command" => {
+            let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            self::words(name, words.ok_or_else(wrong)?)?
+        }
+        Value::Array(_) | Value::Object(_) => return Err(wrong()),
+    };
+    let max = limits::CONFIG_VALUE_BYTES_MAX;
+    if text.len() > max {
+        let message = format!("{name} has {} bytes, it may have {max}", text.len());
+        return Err(Refusal::new(Code::TooLarge, message));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+fn joined(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A command as a shell has it.
+fn words(name: &str, words: Vec<&str>) -> Result<String, Refusal> {
+    shlex::try_join(words).map_err(|_| Refusal::invalid(name, "must not hold a NUL"))
+}
+
+fn prefix(text: &str) -> Result<String, Refusal> {
+    let fits = (1..=8).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if fits {
+        return Ok(text.to_owned());
+    }
+    Err(Refusal::invalid("prefix", "must be 1 to 8 lower-case letters and digits"))
+}
+
+fn env_name(field: &str, name: &str) -> Result<(), Refusal> {
+    let fits = name.len() <= limits::NAME_CHARS_MAX
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !fits {
+        let message = "must be named by letters, digits and '_', and not begin with a digit";
+        return Err(Refusal::invalid(field, message));
+    }
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("BEADRIG_") || upper.starts_with("GASTOWN_") {
+        let message = "is reserved: names that begin with BEADRIG_ or GASTOWN_ are the rig's own";
+        return Err(Refusal::invalid(field, message));
+    }
+    Ok(())
+}
+
+fn env_value(field: &str, text: &str) -> Result<String, Refusal> {
+    let max = limits::CONFIG_VALUE_BYTES_MAX;
+    if text.len() > max {
+        let message = format!("{field} has {} bytes, it may have {max}", text.len());
+        return Err(Refusal::new(Code::TooLarge, message));
+    }
+    if text.contains('\0') {
+        return Err(Refusal::invalid(field, "must not hold a NUL"));
+    }
+    // What looks like a mask and is not that of what is stored would overwrite a secret with stars.
+    if text.starts_with(MASK) {
+        let message = "looks masked, and is not what is stored; send the value itself";
+        return Err(Refusal::invalid(field, message));
+    }
+    Ok(text.to_owned())
+}
+
+const MASK: &str = "****";
+
+/// A secret as it is shown: its last four characters, and those only where they are a small part of it.
+fn mask(value: &str) -> String {
+    let chars: Vec<char> = value.chars().collect();
+    let shown = if chars.len() >= 8 { &chars[chars.len() - 4..] } else { &[] };
+    format!("{MASK}{}", shown.iter().collect::<String>())
+}

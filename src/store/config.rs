@@ -1,0 +1,65 @@
+//! The table `config`, read together with what else each tick wants to know.
+//!
+//! It is kept once read: nobody but this store writes these rows, and an object is built anew for nearly every
+//! tick, so that a tick pays one statement at most. Whatever writes them, and every transaction that is rolled
+//! back, forgets what was read.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{MutexGuard, PoisonError};
+
+use serde::Deserialize;
+
+use super::{Sql, SqlError, Store};
+use crate::id::Millis;
+
+/// What a rig sets for itself, and since when its review queue works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Standing {
+    /// By name; not to be shown as it is, for there are secrets in it.
+    pub config: BTreeMap<String, String>,
+    /// When the oldest merge was started that is not over.
+    pub merging_since: Option<Millis>,
+}
+
+impl<S: Sql> Store<S> {
+    /// What the rig sets for itself, and what the review queue does.
+    pub fn standing(&self) -> Result<Rc<Standing>, SqlError> {
+        if let Some(known) = self.known().as_ref() {
+            return Ok(Rc::clone(known));
+        }
+        let read = self.one(
+            "SELECT json_array(
+                json((SELECT json_group_object(name, value) FROM config)),
+                (SELECT min(started_at) FROM review WHERE state = 'running'))",
+            &[],
+        )?;
+        let standing = Rc::new(read.unwrap_or_default());
+        *self.known() = Some(Rc::clone(&standing));
+        Ok(standing)
+    }
+
+    /// What was read is not so any more, or may not be.
+    pub(super) fn forget_standing(&self) {
+        self.known().take();
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Rc<Standing>>> {
+        // What a panic left in it is whole: it is set in one step.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what the rig sets for itself; none removes.
+    pub fn set_config(&self, name: &str, value: Option<&str>) -> Result<(), SqlError> {
+        self.forget_standing();
+        match value {
+            Some(value) => self.run(
+                "INSERT INTO config (name, value) VALUES (?, ?)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                &[name.into(), value.into()],
+            )?,
+            None => self.run("DELETE FROM config WHERE name = ?", &[name.into()])?,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,41 @@
+//! What a rig sets for itself, over the wire. A change is an object with some of these keys: what is absent stays,
+//! what is null is the deployment's again. What was read may be sent back and changes nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What holds for a rig.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigView {
+    /// Which rig.
+    pub rig_id: String,
+    /// Where its repository is; without one, nothing is merged.
+    pub git_url: Option<String>,
+    /// What is merged into.
+    pub default_branch: String,
+    /// What the names of its beads begin with.
+    pub prefix: String,
+    /// The command an agent is, word by word; a text with quotes as in a shell may be sent too.
+    pub agent_command: Vec<String>,
+    /// Handed to the command as `{model}`.
+    pub agent_model: Option<String>,
+    /// Whether beads are claimed.
+    pub dispatch_enabled: bool,
+    /// Agents at work at once.
+    pub max_agents: u32,
+    /// Runs of a bead in 24 h.
+    pub max_attempts: usize,
+    /// Waits after the first, second, … run that failed, in milliseconds; the last one repeats.
+    pub back_off_ms: Vec<i64>,
+    /// Between ticks while there is work, in milliseconds.
+    pub active_alarm_ms: i64,
+    /// Between ticks while there is none, in milliseconds; 0: never.
+    pub idle_alarm_ms: i64,
+    /// A run may take so long, in seconds.
+    pub run_timeout_s: u32,
+    /// The agents' environment, masked. What is sent replaces all of it; a masked value keeps the stored one.
+    pub env_vars: BTreeMap<String, String>,
+    /// The keys that are the rig's own, not the deployment's.
+    pub overridden: Vec<String>,
+}

@@ -1,0 +1,74 @@
+//! The review queue over the wire.
+
+use serde::{Deserialize, Serialize};
+
+/// Hands in a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitReview {
+    /// Whose work it is; must be the caller, if the caller is an agent.
+    pub agent_id: String,
+    /// Of which bead.
+    pub bead_id: String,
+    /// Where the work is.
+    pub branch: String,
+    /// Its pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_url: Option<String>,
+    /// What was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+/// It is in the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// True.
+    pub submitted: bool,
+    /// The review; the same for the same branch, as long as it is not over.
+    pub entry_id: String,
+}
+
+/// Says what came of a merge. An entry in the body is ignored: the one in the path counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteReview {
+    /// `merged`, `conflict` or `failed`.
+    pub status: String,
+    /// For people.
+    pub message: String,
+    /// The merge commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_sha: Option<String>,
+}
+
+/// A review as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewView {
+    /// Its name; names sort by age.
+    pub id: String,
+    /// Of which bead.
+    pub bead_id: String,
+    /// Whose work it is.
+    pub agent_id: String,
+    /// The run that handed it in.
+    pub attempt: Option<i64>,
+    /// Where the work is.
+    pub branch: String,
+    /// Its pull request.
+    pub pr_url: Option<String>,
+    /// What was done.
+    pub summary: Option<String>,
+    /// `pending`, `running`, `merged`, `conflict` or `failed`.
+    pub status: String,
+    /// Merges that were started.
+    pub attempts: i64,
+    /// When it was handed in.
+    pub created_at: String,
+    /// When its last merge was started.
+    pub started_at: Option<String>,
+    /// When it was over.
+    pub finished_at: Option<String>,
+    /// What came of it, for people.
+    pub message: Option<String>,
+    /// The merge commit.
+    pub commit_sha: Option<String>,
+}
