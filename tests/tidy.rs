@@ -105,8 +105,9 @@ fn shipped_migrations_are_as_they_were() {
         .map(|it| it.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    for (n, name) in names.iter().enumerate() {
-        assert!(name.starts_with(&format!("{:04}_", n + 1)), "{name} is out of its place");
+    for pair in names.windows(2) {
+        let numbers = (pair[0].split_once('_').unwrap().0, pair[1].split_once('_').unwrap().0);
+        assert!(numbers.0 < numbers.1 && numbers.1.len() == 4, "{} is out of its place", pair[1]);
     }
 }
 

@@ -13,6 +13,9 @@
 mod agents;
 mod beads;
 mod body;
+mod crew;
+mod escalations;
+mod mail;
 mod routes;
 
 use std::cell::RefCell;

@@ -8,6 +8,11 @@
 //! |---|---|
 //! | `beads` | what people and agents do with beads |
 //! | `agents` | what they do with agents and hooks |
+//! | `marks` | what is said of agents: blocked, dead, deleted |
+//! | `mail` | messages to agents |
+//! | `output` | what agents print and do |
+//! | `escalations` | beads that ask people for help |
+//! | `prime` | what an agent is told when it asks |
 //! | `runs` | the life of a run: begun, alive, dismissed, over |
 //! | `reports` | what the container says |
 //! | `tick` | schedule, patrol, review, and when to wake next |
@@ -18,12 +23,18 @@
 mod agents;
 mod beads;
 mod check;
+mod escalations;
+mod mail;
+mod marks;
+mod output;
+mod prime;
 mod prompt;
 mod reports;
 mod runs;
 mod tick;
 mod view;
 
+pub(crate) use prime::mail_view;
 pub use tick::{Judgement, Scheduled, Seen};
 
 use crate::attempt;
@@ -80,6 +91,9 @@ impl<S: Sql> Engine<S> {
             | Command::CreateBead(caller, _)
             | Command::Checkpoint(caller, ..)
             | Command::Heartbeat(caller, _)
+            | Command::SetAgentStatus(caller, ..)
+            | Command::SendMail(caller, _)
+            | Command::Escalate(caller, _)
             | Command::Done(caller, ..) => (caller, None),
             _ => return Ok(()),
         };
@@ -132,6 +146,15 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::Checkpoint(by, agent, data) => self.checkpoint(&by, &agent, data),
             C::Heartbeat(by, agent) => self.heartbeat(&by, &agent),
             C::Done(by, agent, done) => self.done(&by, &agent, done),
+            C::SetAgentStatus(by, agent, set) => self.set_agent_status(&by, &agent, &set),
+            C::DeleteAgent(by, agent) => self.delete_agent(&by, &agent),
+            C::AppendEvents(by, events) => self.append_events(&by, events),
+            C::SendMail(by, mail) => self.send_mail(&by, &mail),
+            C::ReadMail(by, agent, how) => self.read_mail(&by, &agent, how),
+            C::AckMail(by, agent, ids) => self.ack_mail(&by, &agent, &ids),
+            C::Escalate(by, fields) => self.escalate(&by, *fields),
+            C::Acknowledge(by, bead) => self.acknowledge(&by, &bead),
+            C::EscalateAgain(bead) => self.escalate_again(&bead),
             C::Heartbeats(agents) => self.heartbeats(agents),
             C::Exited(by, agent, report) => self.exited(&by, &agent, report),
             C::StartAnswered(agent, attempt, answer) => {

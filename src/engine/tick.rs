@@ -65,6 +65,10 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
+        match self.store.escalations_due(moment.now, limits::PAGE_ROWS) {
+            Ok(beads) => todo.extend(beads.into_iter().map(Command::EscalateAgain)),
+            Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
+        }
         if self.settings.dispatch_enabled {
             let free = free_slots(&crew, &self.settings);
             match if free > 0 { self.store.claimable(moment.now, free) } else { Ok(Vec::new()) } {
@@ -137,7 +141,7 @@ impl<S: Sql> Engine<S> {
         let (crew, bad) = self.store.crew()?;
         let active = now.plus(self.settings.active_alarm_ms);
         let mut wakes: Vec<Millis> =
-            crew.iter().filter(|it| !it.is_free()).map(|it| wake_for(it, now, active)).collect();
+            crew.iter().filter(|it| it.needs_ticks()).map(|it| wake_for(it, now, active)).collect();
         if !bad.is_empty() {
             wakes.push(active);
         }
@@ -146,6 +150,9 @@ impl<S: Sql> Engine<S> {
             && let Some(at) = self.store.next_claimable()?
         {
             // What could have been claimed and was not waits for a tick like everything else.
+            wakes.push(if at <= now { active } else { at });
+        }
+        if let Some(at) = self.store.next_escalation()? {
             wakes.push(if at <= now { active } else { at });
         }
         let soonest = now.plus(limits::ALARM_MIN_MS);
@@ -178,7 +185,7 @@ impl<S: Sql> Apply<'_, S> {
     /// Starts an agent that holds a bead and has no run.
     pub(super) fn start(&mut self, agent: &str) -> Result<Reply, Error> {
         let member = self.member(agent)?;
-        if let (Some(held), None) = (&member.bead, &member.attempt) {
+        if let (Some(held), None, None) = (&member.bead, &member.attempt, member.agent.mark) {
             let before = self.bead(&held.id)?;
             let mut bead = before.clone();
             self.begin(&member.agent, &mut bead)?;
@@ -253,6 +260,9 @@ impl<S: Sql> Apply<'_, S> {
 
 /// What the schedule does about an agent now.
 fn due(member: &Member, now: Millis) -> Option<Command> {
+    if member.agent.mark.is_some() {
+        return None;
+    }
     let agent = member.agent.id.clone();
     match (&member.bead, &member.attempt) {
         (Some(held), None) if held.not_before.is_none_or(|at| at <= now) => {
@@ -360,7 +370,7 @@ fn wake_for(member: &Member, now: Millis, active: Millis) -> Millis {
 pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
     let busy = crew
         .iter()
-        .filter(|it| it.agent.role == crate::agent::Role::Polecat && !it.is_free())
+        .filter(|it| it.agent.role == crate::agent::Role::Polecat && it.is_busy())
         .count();
     (settings.max_agents as usize).saturating_sub(busy)
 }

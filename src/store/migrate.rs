@@ -6,7 +6,10 @@
 use super::{Sql, SqlError, Store};
 
 /// Every migration ever shipped, in order. Append only; never edit one.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_init.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_init.sql"),
+    include_str!("../../migrations/0003_agents_mail.sql"),
+];
 
 impl<S: Sql> Store<S> {
     pub(super) fn migrate(&self) -> Result<(), SqlError> {

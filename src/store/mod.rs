@@ -3,20 +3,26 @@
 //! Every question is asked so that each row of the answer is one column of JSON: crossing from SQLite into
 //! wasm costs by the value, not by the byte. SQL lives in this folder and nowhere else. Nothing here decides.
 
+mod agent_events;
 mod agents;
 mod attempts;
 mod beads;
+mod escalations;
 mod events;
+mod mail;
 mod migrate;
 mod notes;
 pub mod sql;
 
 use serde::de::DeserializeOwned;
 
+pub use agent_events::AgentEvent;
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
 pub use beads::BeadFilter;
+pub use escalations::{Escalation, NewEscalation};
 pub use events::BeadEvent;
+pub use mail::{Mail, NewMail};
 pub use notes::Note;
 pub use sql::{Sql, SqlError, Value};
 

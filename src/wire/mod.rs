@@ -4,7 +4,9 @@
 //! drift apart. They hold no rules: a value that is well-formed here may still be refused by the engine.
 //! Readers are tolerant: unknown fields are ignored, so that old and new parts can talk while a rollout runs.
 
+pub mod agents;
 pub mod container;
+pub mod escalations;
 pub mod rig;
 
 use serde::{Deserialize, Serialize};

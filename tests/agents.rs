@@ -1,0 +1,412 @@
+//! What is said of agents, what becomes of their work then, what they are primed with and what they print.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use beadrig::agent::{Mark, MarkEvent};
+use beadrig::command::{Command, StartAnswer};
+use beadrig::limits;
+use beadrig::store::{Sql, Value};
+use beadrig::wire::container::StartAgent;
+use expect_test::expect;
+use serde_json::json;
+use support::{TestRig, agent, container};
+
+/// A rig in which an agent works on a bead.
+fn at_work() -> (TestRig, String, StartAgent) {
+    let mut rig = TestRig::new();
+    let bead = rig.assigned("mine");
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    (rig, bead, start)
+}
+
+fn set(rig: &mut TestRig, agent: &str, status: &str) -> (u16, serde_json::Value) {
+    let body = json!({"status": status}).to_string();
+    rig.operator("PATCH", &format!("/agents/{agent}/status"), &body)
+}
+
+fn polecat(rig: &mut TestRig) -> String {
+    let (status, answer) = rig.operator("POST", "/agents/get-or-create", r#"{"role":"polecat"}"#);
+    assert_eq!(status, 200, "{answer}");
+    answer["data"]["id"].as_str().unwrap().to_owned()
+}
+
+fn hook(rig: &mut TestRig, agent: &str, bead: &str) -> (u16, serde_json::Value) {
+    let body = json!({"bead_id": bead}).to_string();
+    rig.operator("POST", &format!("/agents/{agent}/hook"), &body)
+}
+
+fn rows(rig: &TestRig, sql: &str) -> i64 {
+    match rig.engine.store.sql().run(sql, &[]).unwrap().remove(0) {
+        Value::Integer(n) => n,
+        other => panic!("{other:?} is no number"),
+    }
+}
+
+#[test]
+fn the_life_of_a_mark() {
+    let marks = [None, Some(Mark::Blocked), Some(Mark::Stalled), Some(Mark::Dead)];
+    let events = [MarkEvent::Blocked, MarkEvent::Stalled, MarkEvent::Died, MarkEvent::Cleared];
+    let mut table = String::new();
+    for mark in marks {
+        for event in events {
+            let name = |mark: Option<Mark>| mark.map_or("none", Mark::as_str);
+            let after = Mark::after(mark, event).map_or("-", name);
+            table.push_str(&format!("{:<8} {event:?} {after}\n", name(mark)));
+        }
+    }
+    expect![[r#""#]].assert_eq(&table);
+}
+
+#[test]
+fn a_dead_agents_bead_is_open_again_with_its_runs_and_its_run_is_ended() {
+    let (mut rig, bead, start) = at_work();
+    let (status, answer) = set(&mut rig, &start.agent_id, "dead");
+    assert_eq!((status, &answer["data"]["status"]), (200, &json!("dead")));
+    assert_eq!(answer["data"]["current_hook_bead_id"], json!(null));
+    let now = rig.bead(&bead);
+    assert_eq!((&now["status"], &now["attempts"]), (&json!("open"), &json!(1)));
+    expect![[r#""#]].assert_eq(&rig.notes(&bead));
+    // Its token is void, another takes the bead, and its process is told to end.
+    assert_eq!(rig.call(&agent(&start), "GET", "/beads", "").0, 409);
+    rig.schedule();
+    let next = rig.accept().remove(0);
+    assert_eq!(next.bead_id, bead);
+    assert_ne!(next.agent_id, start.agent_id);
+    assert_eq!(rig.stops, [(start.agent_id.clone(), start.attempt)]);
+    // Said twice it is said once.
+    assert_eq!(set(&mut rig, &start.agent_id, "dead").0, 200);
+    let (status, answer) = set(&mut rig, &start.agent_id, "blocked");
+    assert_eq!(status, 409);
+    expect![""].assert_eq(answer["error"].as_str().unwrap());
+}
+
+/// Incident 66: five dead polecats used up the cap for ever.
+#[test]
+fn incident_66_five_dead_polecats_leave_room_for_a_new_one_under_a_name_of_theirs() {
+    let mut rig = TestRig::new();
+    for n in 0..5 {
+        let (bead, who) = (format!("demo-{n}"), polecat(&mut rig));
+        rig.operator("POST", "/beads", &json!({"title": "x", "id": bead}).to_string());
+        assert_eq!(hook(&mut rig, &who, &bead).0, 200);
+    }
+    let (status, answer) = rig.operator("POST", "/agents/get-or-create", r#"{"role":"polecat"}"#);
+    assert_eq!((status, &answer["code"]), (429, &json!("limit_reached")));
+    let all = rig.operator("GET", "/agents", "").1["data"].clone();
+    for it in all.as_array().unwrap() {
+        assert_eq!(set(&mut rig, it["id"].as_str().unwrap(), "dead").0, 200);
+    }
+    let bead = rig.assigned("work for the living");
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    assert_eq!((start.bead_id, start.name.as_str()), (bead, "Toast"));
+    assert_eq!(start.identity, "polecat/Toast-2");
+    let dead = rig.operator("GET", "/agents?status=dead", "").1;
+    assert_eq!(dead["data"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn a_full_rig_forgets_its_oldest_dead_agent_for_a_new_one() {
+    let mut rig = TestRig::new();
+    for n in 0..limits::AGENTS_MAX {
+        let body = json!({"role": "refinery", "name": "x", "identity": format!("x-{n}")});
+        assert_eq!(rig.operator("POST", "/agents", &body.to_string()).0, 201);
+    }
+    let more = r#"{"role":"polecat","name":"y","identity":"y"}"#;
+    let (status, answer) = rig.operator("POST", "/agents", more);
+    assert_eq!(status, 429);
+    expect![""].assert_eq(answer["error"].as_str().unwrap());
+    let all = rig.operator("GET", "/agents", "").1["data"].clone();
+    set(&mut rig, all[7]["id"].as_str().unwrap(), "dead");
+    assert_eq!(rig.operator("POST", "/agents", more).0, 201);
+    assert_eq!(
+        rig.operator("GET", &format!("/agents/{}", all[7]["id"].as_str().unwrap()), "").0,
+        404
+    );
+}
+
+#[test]
+fn a_marked_agent_is_neither_chosen_nor_hooked_nor_started() {
+    let mut rig = TestRig::new();
+    let who = polecat(&mut rig);
+    rig.operator("POST", "/beads", r#"{"title":"x","id":"demo-1"}"#);
+    set(&mut rig, &who, "blocked");
+    assert_ne!(polecat(&mut rig), who);
+    let (status, answer) = hook(&mut rig, &who, "demo-1");
+    assert_eq!(status, 409);
+    expect![""].assert_eq(&answer["error"].as_str().unwrap().replace(&who, "WHO"));
+    set(&mut rig, &who, "idle");
+    assert_eq!(hook(&mut rig, &who, "demo-1").0, 200);
+    // Hooked and not begun: the bead is free again, and nothing is started.
+    set(&mut rig, &who, "blocked");
+    assert_eq!(rig.bead("demo-1")["status"], "open");
+    rig.schedule();
+    assert!(rig.starts.is_empty());
+    let (status, answer) = set(&mut rig, &who, "working");
+    assert_eq!(status, 400);
+    expect![""].assert_eq(answer["error"].as_str().unwrap());
+    assert_eq!(set(&mut rig, "nobody", "dead").0, 404);
+}
+
+#[test]
+fn an_agent_that_says_it_is_blocked_keeps_what_it_works_on() {
+    let (mut rig, bead, start) = at_work();
+    let path = format!("/agents/{}/status", start.agent_id);
+    let (status, answer) =
+        rig.call(&agent(&start), "PATCH", &path, r#"{"status":"blocked","reason":"no network"}"#);
+    assert_eq!((status, &answer["data"]["status"]), (200, &json!("blocked")));
+    assert_eq!(rig.bead(&bead)["status"], "in_progress");
+    for status in ["idle", "dead"] {
+        let body = json!({"status": status}).to_string();
+        assert_eq!(rig.call(&agent(&start), "PATCH", &path, &body).0, 403);
+    }
+    // When its run is over, the bead goes to another.
+    let report = r#"{"status":"failed","reason":"exited","exit_code":1,"attempt":0}"#;
+    let path = format!("/agents/{}/completed", start.agent_id);
+    assert_eq!(rig.call(&agent(&start), "POST", &path, report).0, 200);
+    rig.pass(30_000);
+    rig.schedule();
+    assert_ne!(rig.accept().remove(0).agent_id, start.agent_id);
+}
+
+/// Trap 13: what is taken from an agent's hook stays assigned and in progress, and keeps the alarm hot.
+#[test]
+fn trap_13_a_bead_that_leaves_a_hook_is_open_and_a_marked_agent_keeps_no_alarm_hot() {
+    let (mut rig, bead, start) = at_work();
+    assert_eq!(rig.operator("DELETE", &format!("/agents/{}/hook", start.agent_id), "").0, 200);
+    assert_eq!(rig.bead(&bead)["status"], "open");
+    rig.operator("PATCH", &format!("/beads/{bead}"), r#"{"assignee":""}"#);
+    rig.patrol(Some(
+        &serde_json::from_value(json!({"boot_id":"b","protocol":1,"agents":[]})).unwrap(),
+    ));
+    set(&mut rig, &start.agent_id, "blocked");
+    let idle = rig.engine.settings.idle_alarm_ms;
+    assert_eq!(rig.engine.next_wake(rig.now).unwrap(), Some(rig.now.plus(idle)));
+}
+
+/// Seen when Gastown's rig was run: a refused delete had cleared the assignee and the mail already.
+#[test]
+fn a_deleted_agent_leaves_its_bead_open_and_nothing_else() {
+    let (mut rig, bead, start) = at_work();
+    let who = start.agent_id.clone();
+    rig.operator("POST", "/beads", r#"{"title":"x","id":"demo-1"}"#);
+    let mail =
+        json!({"from_agent_id": "operator", "to_agent_id": who, "subject": "s", "body": "b"});
+    assert_eq!(rig.operator("POST", "/mail", &mail.to_string()).0, 201);
+    let event = json!({"agent_id": who, "event_type": "output"});
+    assert_eq!(rig.operator("POST", "/agent-events", &event.to_string()).0, 201);
+    let (status, answer) = rig.operator("DELETE", &format!("/agents/{who}"), "");
+    assert_eq!((status, &answer["data"]), (200, &json!({"deleted": true})));
+    let now = rig.bead(&bead);
+    assert_eq!((&now["status"], &now["attempts"]), (&json!("open"), &json!(1)));
+    for table in ["agent", "mail", "agent_event"] {
+        assert_eq!(rows(&rig, &format!("SELECT count(*) FROM {table}")), 0, "{table}");
+    }
+    assert_eq!(rows(&rig, "SELECT count(*) FROM attempt WHERE ended_at IS NULL"), 0);
+    // What is heard of it later.
+    let report = json!({"status": "completed", "reason": "exited", "attempt": start.attempt});
+    let path = format!("/agents/{who}/completed");
+    assert_eq!(rig.call(&container(), "POST", &path, &report.to_string()).0, 404);
+    assert_eq!(rig.call(&agent(&start), "GET", "/beads", "").0, 409);
+    assert_eq!(rig.operator("DELETE", &format!("/agents/{who}"), "").0, 404);
+    let beat = json!({"protocol": 1, "boot_id": "b", "agents": [{"agent_id": who,
+        "attempt": start.attempt, "job_id": "j", "last_activity_at": "2026-01-01T00:00:00Z"}]});
+    let (_, verdicts) = rig.call(&container(), "POST", "/heartbeats", &beat.to_string());
+    assert_eq!(verdicts["data"]["verdicts"][0]["verdict"], "stale");
+    // The bead is done by another, and the name is free.
+    rig.schedule();
+    assert_eq!(rig.accept().remove(0).identity, "polecat/Toast");
+}
+
+#[test]
+fn a_deleted_agents_finished_bead_stays_as_it_is() {
+    let (mut rig, bead, start) = at_work();
+    rig.operator("POST", &format!("/beads/{bead}/close"), "");
+    let before = rig.bead(&bead);
+    rig.pass(1_000);
+    assert_eq!(rig.operator("DELETE", &format!("/agents/{}", start.agent_id), "").0, 200);
+    assert_eq!(rig.bead(&bead), before);
+    let late = Command::StartAnswered(start.agent_id, start.attempt, StartAnswer::Accepted);
+    assert!(rig.apply(late).is_err());
+    assert_eq!(rig.bead(&bead), before);
+}
+
+#[test]
+fn an_agent_is_primed_with_itself_its_work_and_its_mail_which_stays_undelivered() {
+    let (mut rig, bead, start) = at_work();
+    let me = agent(&start);
+    let path = |path: &str| format!("/agents/{}/{path}", start.agent_id);
+    assert_eq!(rig.call(&me, "GET", &path("checkpoint"), "").1["data"], json!({"data": null}));
+    rig.call(&me, "POST", &path("checkpoint"), r#"{"data":{"step":3}}"#);
+    let mail = json!({"from_agent_id": "mayor", "to_agent_id": start.agent_id, "subject": "s", "body": "b"});
+    rig.operator("POST", "/mail", &mail.to_string());
+    for _ in 0..2 {
+        let (status, prime) = rig.call(&me, "GET", &path("prime"), "");
+        let prime = &prime["data"];
+        assert_eq!(status, 200);
+        assert_eq!(prime["agent"]["id"], start.agent_id.as_str());
+        assert_eq!(prime["hooked_bead"]["id"], bead.as_str());
+        assert_eq!(prime["undelivered_mail"][0]["subject"], "s");
+        assert_eq!(prime["open_beads"][0]["id"], bead.as_str());
+        assert_eq!(prime["checkpoint"], json!({"step": 3}));
+        assert!(prime.as_object().unwrap()["current_step"].is_null());
+    }
+    assert_eq!(
+        rig.call(&me, "GET", &path("checkpoint"), "").1["data"],
+        json!({"data": {"step": 3}})
+    );
+    assert_eq!(rig.operator("GET", "/agents/nobody/prime", "").0, 404);
+}
+
+#[test]
+fn being_primed_reads_nothing_of_ten_thousand_closed_beads() {
+    let (mut rig, bead, start) = at_work();
+    let past = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)
+        INSERT INTO bead (id, kind, status, title, priority, assignee_agent_id, created_at, created_by,
+            updated_at, closed_at, finished)
+        SELECT 'old-' || n, 'task', 'closed', 'old', 2, ?, n, 'ann', n, n, 1 FROM n";
+    let store = rig.engine.store.sql();
+    store.run(past, &[start.agent_id.as_str().into()]).unwrap();
+    store.asked.borrow_mut().clear();
+    store.statements.set(0);
+    let path = format!("/agents/{}/prime", start.agent_id);
+    let (_, prime) = rig.operator("GET", &path, "");
+    let open = prime["data"]["open_beads"].as_array().unwrap();
+    assert_eq!((open.len(), &open[0]["id"]), (1, &json!(bead)));
+    let store = rig.engine.store.sql();
+    assert!(store.statements.get() <= 8, "{}", store.statements.get());
+    let mut plan: Vec<String> = store.asked.take().iter().flat_map(|sql| store.plan(sql)).collect();
+    plan.sort();
+    plan.dedup();
+    expect![""].assert_eq(&plan.join("\n"));
+}
+
+#[test]
+fn what_an_agent_prints_is_read_by_pages() {
+    let (mut rig, _, start) = at_work();
+    let me = agent(&start);
+    let one = json!({"agent_id": start.agent_id, "event_type": "output", "data": {"line": 0}});
+    let (status, answer) = rig.call(&me, "POST", "/agent-events", &one.to_string());
+    assert_eq!((status, &answer["data"]), (201, &json!({"appended": true})));
+    let events: Vec<_> = (1..6)
+        .map(|n| json!({"event_type": "tool", "data": n, "at": "2026-01-01T01:00:00+01:00"}))
+        .collect();
+    let many = json!({"agent_id": start.agent_id, "events": events});
+    let (status, answer) = rig.call(&me, "POST", "/agent-events", &many.to_string());
+    assert_eq!((status, &answer["data"]), (201, &json!({"appended": true, "count": 5})));
+    let mut list = |query: &str| {
+        let path = format!("/agents/{}/events{query}", start.agent_id);
+        let (status, answer) = rig.call(&me, "GET", &path, "");
+        let shown = answer["data"].as_array().map(|all| {
+            all.iter().map(|it| format!("{}={} ", it["id"], it["data"])).collect::<String>()
+        });
+        shown.unwrap_or_else(|| format!("{status} {}", answer["error"].as_str().unwrap()))
+    };
+    assert_eq!(list(""), r#"1={"line":0} 2=1 3=2 4=3 5=4 6=5 "#);
+    assert_eq!(list("?after_id=3&limit=2"), "4=3 5=4 ");
+    assert_eq!(list("?after_id=6"), "");
+    expect![""].assert_eq(
+        &[list("?limit=0"), list("?limit=1001"), list("?after_id=-1"), list("?limit=x")].join("\n"),
+    );
+    let first = rig
+        .call(&me, "GET", &format!("/agents/{}/events?limit=1&after_id=1", start.agent_id), "")
+        .1;
+    expect![""].assert_eq(&first["data"][0].to_string().replace(&start.agent_id, "WHO"));
+}
+
+#[test]
+fn what_an_agent_may_not_print_is_refused_and_nothing_of_it_kept() {
+    let (mut rig, _, start) = at_work();
+    let who = &start.agent_id;
+    let event = |data: serde_json::Value| json!({"event_type": "output", "data": data});
+    let long = "x".repeat(limits::AGENT_EVENT_BYTES_MAX);
+    let said: Vec<String> = [
+        json!({"agent_id": who}),
+        json!({"agent_id": who, "events": []}),
+        json!({"agent_id": who, "event_type": "x", "events": [event(json!(1))]}),
+        json!({"agent_id": who, "event_type": " "}),
+        json!({"agent_id": who, "event_type": "x", "data": long}),
+        json!({"agent_id": who, "events": [event(json!(1)), event(json!(long))]}),
+        json!({"agent_id": who, "events": vec![event(json!(1)); limits::AGENT_EVENTS_CALL_MAX + 1]}),
+        json!({"agent_id": who, "events": [{"event_type": "x", "at": "later"}]}),
+        json!({"agent_id": "other", "event_type": "x"}),
+    ]
+    .iter()
+    .map(|body| {
+        let (status, answer) = rig.call(&agent(&start), "POST", "/agent-events", &body.to_string());
+        format!("{status} {}: {}", answer["code"].as_str().unwrap(), answer["error"].as_str().unwrap())
+    })
+    .collect();
+    expect![""].assert_eq(&said.join("\n"));
+    assert_eq!(rows(&rig, "SELECT count(*) FROM agent_event"), 0);
+}
+
+/// A peer that counts reads 4,004 rows at each event of an agent that has 2,000.
+#[test]
+fn an_event_costs_a_handful_of_rows_however_many_there_are_and_what_is_kept_is_bounded() {
+    let (mut rig, _, start) = at_work();
+    let append = |rig: &mut TestRig, data: serde_json::Value| {
+        let body = json!({"agent_id": start.agent_id, "event_type": "output", "data": data});
+        assert_eq!(rig.operator("POST", "/agent-events", &body.to_string()).0, 201);
+    };
+    let changes = "SELECT total_changes()";
+    for n in 0..limits::AGENT_EVENTS_KEPT + 50 {
+        append(&mut rig, json!(n));
+    }
+    let kept = "SELECT count(*) FROM agent_event";
+    assert_eq!(rows(&rig, kept), limits::AGENT_EVENTS_KEPT);
+    let before = rows(&rig, changes);
+    rig.engine.store.sql().asked.borrow_mut().clear();
+    append(&mut rig, json!("one more"));
+    let asked = rig.engine.store.sql().asked.take();
+    assert_eq!(rows(&rig, changes) - before, 2, "one in, one out");
+    let events: Vec<&String> = asked.iter().filter(|sql| sql.contains("agent_event")).collect();
+    assert_eq!(events.len(), 3);
+    let plan: Vec<String> =
+        events.iter().flat_map(|sql| rig.engine.store.sql().plan(sql)).collect();
+    // Both ends of the agent's part of the key, never the rows between.
+    expect![""].assert_eq(&plan.join("\n"));
+    for sql in events {
+        assert!(!sql.contains("count("), "{sql}");
+    }
+    // Few large ones: bytes are what counts then.
+    let large = "x".repeat(60_000);
+    for _ in 0..90 {
+        append(&mut rig, json!(large));
+    }
+    let bytes = rows(&rig, "SELECT sum(length(events)) FROM agent_event");
+    let max = limits::AGENT_EVENTS_BYTES_KEPT;
+    assert!(bytes <= max && bytes > max - 70_000, "{bytes}");
+    let path = format!("/agents/{}/events?limit=1000", start.agent_id);
+    let page = rig.operator("GET", &path, "").1;
+    let page = page["data"].as_array().unwrap();
+    let last = limits::AGENT_EVENTS_KEPT + 51 + 90;
+    assert_eq!(page.last().unwrap()["id"], last);
+    assert_eq!(page[0]["id"].as_i64().unwrap(), last - i64::try_from(page.len()).unwrap() + 1);
+}
+
+#[test]
+fn another_agents_token_is_refused_on_every_route_of_an_agent() {
+    let mut rig = TestRig::new();
+    rig.assigned("mine");
+    rig.assigned("other");
+    rig.schedule();
+    let starts = rig.accept();
+    let (me, them) = (agent(&starts[0]), starts[1].agent_id.as_str());
+    let event = json!({"agent_id": them, "event_type": "output"}).to_string();
+    let calls = [
+        ("PATCH", format!("/agents/{them}/status"), r#"{"status":"blocked"}"#),
+        ("DELETE", format!("/agents/{them}"), ""),
+        ("DELETE", format!("/agents/{}", starts[0].agent_id), ""),
+        ("GET", format!("/agents/{them}/prime"), ""),
+        ("GET", format!("/agents/{them}/checkpoint"), ""),
+        ("GET", format!("/agents/{them}/events"), ""),
+        ("POST", "/agent-events".to_owned(), event.as_str()),
+    ];
+    for (method, path, body) in calls {
+        assert_eq!(rig.call(&me, method, &path, body).0, 403, "{method} {path}");
+        assert_eq!(rig.call(&container(), method, &path, body).0, 403, "{method} {path}");
+    }
+}
