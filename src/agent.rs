@@ -23,6 +23,8 @@
 //!      +----cleared, by a person only------------------------------------------------------------+
 //! ```
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -130,8 +132,19 @@ pub enum MarkEvent {
 
 /// Something that cannot be said of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an agent that is {0} cannot be {1:?}; set it idle first")]
+#[error("an agent that is {0} cannot be {1}; set it idle first")]
 pub struct IllegalMark(&'static str, MarkEvent);
+
+impl fmt::Display for MarkEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "blocked",
+            Self::Stalled => "stalled",
+            Self::Died => "given up",
+            Self::Cleared => "cleared",
+        })
+    }
+}
 
 impl Mark {
     /// The mark after `event`.

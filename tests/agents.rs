@@ -8,7 +8,8 @@ use beadrig::agent::{Mark, MarkEvent};
 use beadrig::command::{Command, StartAnswer};
 use beadrig::limits;
 use beadrig::store::{Sql, Value};
-use beadrig::wire::container::StartAgent;
+use beadrig::wire::PROTOCOL;
+use beadrig::wire::container::{AgentList, StartAgent};
 use expect_test::expect;
 use serde_json::json;
 use support::{TestRig, agent, container};
@@ -45,6 +46,37 @@ fn rows(rig: &TestRig, sql: &str) -> i64 {
     }
 }
 
+/// A container that was restarted: it answers, and knows no run.
+fn restarted() -> AgentList {
+    AgentList { boot_id: "b".to_owned(), protocol: PROTOCOL, agents: Vec::new() }
+}
+
+/// Trap 1: a container that did not know an agent any more was taken for one that says nothing, so that an agent
+/// that crashed stayed at work for ever.
+#[test]
+fn trap_1_an_agent_that_the_container_does_not_know_is_idle_and_its_work_goes_on() {
+    let (mut rig, bead, start) = at_work();
+    rig.pass(1);
+    rig.patrol(Some(&restarted()));
+    let path = format!("/agents/{}", start.agent_id);
+    assert_eq!(rig.operator("GET", &path, "").1["data"]["status"], "idle");
+    rig.schedule();
+    assert_eq!(rig.accept().remove(0).bead_id, bead);
+}
+
+/// Trap 4: an agent that was hooked and not yet started was handed out a second time.
+#[test]
+fn trap_4_an_agent_that_is_hooked_is_not_handed_out_again_before_it_starts() {
+    let mut rig = TestRig::new();
+    let mut agents = Vec::new();
+    for bead in ["demo-1", "demo-2"] {
+        rig.operator("POST", "/beads", &json!({"title": "x", "id": bead}).to_string());
+        agents.push(polecat(&mut rig));
+        assert_eq!(hook(&mut rig, agents.last().unwrap(), bead).0, 200);
+    }
+    assert_ne!(agents[0], agents[1]);
+}
+
 #[test]
 fn the_life_of_a_mark() {
     let marks = [None, Some(Mark::Blocked), Some(Mark::Stalled), Some(Mark::Dead)];
@@ -54,10 +86,28 @@ fn the_life_of_a_mark() {
         for event in events {
             let name = |mark: Option<Mark>| mark.map_or("none", Mark::as_str);
             let after = Mark::after(mark, event).map_or("-", name);
-            table.push_str(&format!("{:<8} {event:?} {after}\n", name(mark)));
+            table.push_str(&format!("{:<8} {:<9} {after}\n", name(mark), event.to_string()));
         }
     }
-    expect![[r#""#]].assert_eq(&table);
+    expect![[r#"
+        none     blocked   blocked
+        none     stalled   stalled
+        none     given up  dead
+        none     cleared   none
+        blocked  blocked   blocked
+        blocked  stalled   stalled
+        blocked  given up  dead
+        blocked  cleared   none
+        stalled  blocked   blocked
+        stalled  stalled   stalled
+        stalled  given up  dead
+        stalled  cleared   none
+        dead     blocked   -
+        dead     stalled   -
+        dead     given up  dead
+        dead     cleared   none
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -68,7 +118,12 @@ fn a_dead_agents_bead_is_open_again_with_its_runs_and_its_run_is_ended() {
     assert_eq!(answer["data"]["current_hook_bead_id"], json!(null));
     let now = rig.bead(&bead);
     assert_eq!((&now["status"], &now["attempts"]), (&json!("open"), &json!(1)));
-    expect![[r#""#]].assert_eq(&rig.notes(&bead));
+    expect![[r#"
+        auto-dispatcher: auto-dispatcher claimed at 2026-01-01T00:00:00.000Z
+        auto-dispatcher: dispatched: job=f82c15017975
+        ann: set agent Toast dead; the bead is open again
+    "#]]
+    .assert_eq(&rig.notes(&bead));
     // Its token is void, another takes the bead, and its process is told to end.
     assert_eq!(rig.call(&agent(&start), "GET", "/beads", "").0, 409);
     rig.schedule();
@@ -80,7 +135,8 @@ fn a_dead_agents_bead_is_open_again_with_its_runs_and_its_run_is_ended() {
     assert_eq!(set(&mut rig, &start.agent_id, "dead").0, 200);
     let (status, answer) = set(&mut rig, &start.agent_id, "blocked");
     assert_eq!(status, 409);
-    expect![""].assert_eq(answer["error"].as_str().unwrap());
+    expect!["an agent that is dead cannot be blocked; set it idle first"]
+        .assert_eq(answer["error"].as_str().unwrap());
 }
 
 /// Incident 66: five dead polecats used up the cap for ever.
@@ -117,7 +173,8 @@ fn a_full_rig_forgets_its_oldest_dead_agent_for_a_new_one() {
     let more = r#"{"role":"polecat","name":"y","identity":"y"}"#;
     let (status, answer) = rig.operator("POST", "/agents", more);
     assert_eq!(status, 429);
-    expect![""].assert_eq(answer["error"].as_str().unwrap());
+    expect!["The rig has 100 agents, which is as many as it may have; delete one, or set one dead"]
+        .assert_eq(answer["error"].as_str().unwrap());
     let all = rig.operator("GET", "/agents", "").1["data"].clone();
     set(&mut rig, all[7]["id"].as_str().unwrap(), "dead");
     assert_eq!(rig.operator("POST", "/agents", more).0, 201);
@@ -136,7 +193,8 @@ fn a_marked_agent_is_neither_chosen_nor_hooked_nor_started() {
     assert_ne!(polecat(&mut rig), who);
     let (status, answer) = hook(&mut rig, &who, "demo-1");
     assert_eq!(status, 409);
-    expect![""].assert_eq(&answer["error"].as_str().unwrap().replace(&who, "WHO"));
+    expect!["Agent WHO is blocked and takes no bead; set it idle, or hook another"]
+        .assert_eq(&answer["error"].as_str().unwrap().replace(&who, "WHO"));
     set(&mut rig, &who, "idle");
     assert_eq!(hook(&mut rig, &who, "demo-1").0, 200);
     // Hooked and not begun: the bead is free again, and nothing is started.
@@ -146,7 +204,8 @@ fn a_marked_agent_is_neither_chosen_nor_hooked_nor_started() {
     assert!(rig.starts.is_empty());
     let (status, answer) = set(&mut rig, &who, "working");
     assert_eq!(status, 400);
-    expect![""].assert_eq(answer["error"].as_str().unwrap());
+    expect![[r#"status "working" is not one of idle, blocked, dead"#]]
+        .assert_eq(answer["error"].as_str().unwrap());
     assert_eq!(set(&mut rig, "nobody", "dead").0, 404);
 }
 
@@ -178,9 +237,8 @@ fn trap_13_a_bead_that_leaves_a_hook_is_open_and_a_marked_agent_keeps_no_alarm_h
     assert_eq!(rig.operator("DELETE", &format!("/agents/{}/hook", start.agent_id), "").0, 200);
     assert_eq!(rig.bead(&bead)["status"], "open");
     rig.operator("PATCH", &format!("/beads/{bead}"), r#"{"assignee":""}"#);
-    rig.patrol(Some(
-        &serde_json::from_value(json!({"boot_id":"b","protocol":1,"agents":[]})).unwrap(),
-    ));
+    rig.pass(1);
+    rig.patrol(Some(&restarted()));
     set(&mut rig, &start.agent_id, "blocked");
     let idle = rig.engine.settings.idle_alarm_ms;
     assert_eq!(rig.engine.next_wake(rig.now).unwrap(), Some(rig.now.plus(idle)));
@@ -280,7 +338,22 @@ fn being_primed_reads_nothing_of_ten_thousand_closed_beads() {
     let mut plan: Vec<String> = store.asked.take().iter().flat_map(|sql| store.plan(sql)).collect();
     plan.sort();
     plan.dedup();
-    expect![""].assert_eq(&plan.join("\n"));
+    expect![[r#"
+        CO-ROUTINE (subquery-1)
+        CO-ROUTINE page
+        LIST SUBQUERY 1
+        SCAN (subquery-1)
+        SCAN json_each VIRTUAL TABLE INDEX 1:
+        SCAN page
+        SEARCH a USING PRIMARY KEY (id=?)
+        SEARCH b USING INDEX bead_hook (hooked_by=?) LEFT-JOIN
+        SEARCH bead USING INDEX bead_by_age (finished=?)
+        SEARCH bead USING INDEX sqlite_autoindex_bead_1 (id=?)
+        SEARCH bead USING INTEGER PRIMARY KEY (rowid=?)
+        SEARCH mail USING PRIMARY KEY (to_agent=? AND delivered=?)
+        SEARCH t USING INDEX attempt_live (agent=?) LEFT-JOIN
+        USE TEMP B-TREE FOR ORDER BY"#]]
+    .assert_eq(&plan.join("\n"));
 }
 
 #[test]
@@ -307,13 +380,18 @@ fn what_an_agent_prints_is_read_by_pages() {
     assert_eq!(list(""), r#"1={"line":0} 2=1 3=2 4=3 5=4 6=5 "#);
     assert_eq!(list("?after_id=3&limit=2"), "4=3 5=4 ");
     assert_eq!(list("?after_id=6"), "");
-    expect![""].assert_eq(
+    expect![[r#"
+        400 Invalid query parameters: limit must be 1 to 1000 (got "0")
+        400 Invalid query parameters: limit must be 1 to 1000 (got "1001")
+        400 Invalid query parameters: after_id must be 0 or more (got "-1")
+        400 Invalid query parameters: limit must be 1 to 1000 (got "x")"#]]
+    .assert_eq(
         &[list("?limit=0"), list("?limit=1001"), list("?after_id=-1"), list("?limit=x")].join("\n"),
     );
     let first = rig
         .call(&me, "GET", &format!("/agents/{}/events?limit=1&after_id=1", start.agent_id), "")
         .1;
-    expect![""].assert_eq(&first["data"][0].to_string().replace(&start.agent_id, "WHO"));
+    expect![[r#"{"agent_id":"WHO","created_at":"2026-01-01T00:00:00.000Z","data":1,"event_type":"tool","id":2}"#]].assert_eq(&first["data"][0].to_string().replace(&start.agent_id, "WHO"));
 }
 
 #[test]
@@ -339,7 +417,17 @@ fn what_an_agent_may_not_print_is_refused_and_nothing_of_it_kept() {
         format!("{status} {}: {}", answer["code"].as_str().unwrap(), answer["error"].as_str().unwrap())
     })
     .collect();
-    expect![""].assert_eq(&said.join("\n"));
+    expect![[r#"
+        400 invalid: Invalid request body: give event_type and data, or a list of events
+        400 invalid: Invalid request body: give event_type and data, or a list of events
+        400 invalid: Invalid request body: give event_type and data, or a list of events
+        400 invalid: event_type is required
+        413 too_large: data has 65538 bytes, it may have 65536
+        413 too_large: data has 65538 bytes, it may have 65536
+        413 too_large: events are 501 in one call, they may be 500
+        400 invalid: at must be a time such as 2026-01-31T12:00:00Z (got "later")
+        403 forbidden: agent_id does not match authenticated agent"#]]
+    .assert_eq(&said.join("\n"));
     assert_eq!(rows(&rig, "SELECT count(*) FROM agent_event"), 0);
 }
 
@@ -367,7 +455,12 @@ fn an_event_costs_a_handful_of_rows_however_many_there_are_and_what_is_kept_is_b
     let plan: Vec<String> =
         events.iter().flat_map(|sql| rig.engine.store.sql().plan(sql)).collect();
     // Both ends of the agent's part of the key, never the rows between.
-    expect![""].assert_eq(&plan.join("\n"));
+    expect![[r#"
+        SEARCH agent_event USING PRIMARY KEY (agent=?)
+        SEARCH agent_event USING PRIMARY KEY (agent=? AND last<?)
+        SCALAR SUBQUERY 1
+        SEARCH kept USING PRIMARY KEY (agent=?)"#]]
+    .assert_eq(&plan.join("\n"));
     for sql in events {
         assert!(!sql.contains("count("), "{sql}");
     }

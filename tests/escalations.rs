@@ -54,8 +54,26 @@ fn incident_65_an_escalation_is_bumped_every_four_hours_and_three_times_at_most(
         }
         story.push_str(&format!("{minutes} min: {}", list(&mut rig, "")));
     }
-    expect![""].assert_eq(&story);
-    expect![""].assert_eq(&rig.notes(made["id"].as_str().unwrap()));
+    expect![[r#"
+        0 min: help low priority=low count=1 bumps=0
+        239 min: help low priority=low count=1 bumps=0
+        240 min: help medium priority=medium count=1 bumps=1
+        241 min: help medium priority=medium count=1 bumps=1
+        300 min: help medium priority=medium count=1 bumps=1
+        479 min: help medium priority=medium count=1 bumps=1
+        480 min: help high priority=high count=1 bumps=2
+        720 min: help critical priority=critical count=1 bumps=3
+        721 min: help critical priority=critical count=1 bumps=3
+        960 min: help critical priority=critical count=1 bumps=3
+        5000 min: help critical priority=critical count=1 bumps=3
+    "#]]
+    .assert_eq(&story);
+    expect![[r#"
+        witness: nobody acknowledged this for 4 h: severity medium (bump 1 of 3)
+        witness: nobody acknowledged this for 8 h: severity high (bump 2 of 3)
+        witness: nobody acknowledged this for 12 h: severity critical (bump 3 of 3)
+    "#]]
+    .assert_eq(&rig.notes(made["id"].as_str().unwrap()));
     let events = rig.engine.store.events_of(made["id"].as_str().unwrap()).unwrap();
     assert_eq!(events.iter().filter(|it| it.event == "escalated").count(), 3);
 }
@@ -91,7 +109,11 @@ fn incident_64_what_is_closed_or_acknowledged_never_escalates_again() {
         rig.pass(5 * HOUR);
         rig.schedule();
     }
-    expect![""].assert_eq(&list(&mut rig, ""));
+    expect![[r#"
+        seen medium priority=medium count=1 bumps=0 acknowledged
+        closed medium priority=medium count=1 bumps=0
+    "#]]
+    .assert_eq(&list(&mut rig, ""));
     assert_eq!(list(&mut rig, "?acknowledged=false"), "");
     assert_eq!(list(&mut rig, "?acknowledged=true").lines().count(), 1);
     assert_eq!(rig.operator("GET", "/escalations?acknowledged=x", "").0, 400);
@@ -109,7 +131,7 @@ fn one_cause_has_one_open_escalation_which_counts() {
     assert_eq!((status, &first["count"]), (201, &json!(1)));
     let (status, again) = escalate(&mut rig, disk("high"));
     assert_eq!((status, &again["id"], &again["count"]), (200, &first["id"], &json!(2)));
-    assert_eq!(again["severity"], "high", "as bad as the worst report");
+    assert_eq!((&again["severity"], &again["priority"]), (&json!("high"), &json!("high")));
     assert_eq!(escalate(&mut rig, json!({"title": "other", "cause": "net"})).0, 201);
     assert_eq!(escalate(&mut rig, json!({"title": "no cause"})).0, 201);
     assert_eq!(escalate(&mut rig, json!({"title": "no cause"})).0, 201);
@@ -155,7 +177,12 @@ fn an_escalation_has_the_priority_of_its_severity_and_tells_where_it_comes_from(
         format!("{status} {}", answer["error"].as_str().unwrap())
     })
     .collect();
-    expect![""].assert_eq(&said.join("\n"));
+    expect![[r#"
+        400 title is required
+        400 severity "huge" is not one of low, medium, high, critical
+        400 priority must be 0 to 4 or one of critical, high, medium, low, backlog (got 9)
+        400 Invalid request body: missing field `title` at line 1 column 18"#]]
+    .assert_eq(&said.join("\n"));
 }
 
 #[test]
@@ -191,7 +218,7 @@ fn an_agent_in_a_loop_does_not_bury_what_people_shall_see() {
     }
     let (status, answer) = rig.operator("POST", "/escalations", r#"{"title":"x"}"#);
     assert_eq!(status, 429);
-    expect![""].assert_eq(answer["error"].as_str().unwrap());
+    expect!["200 escalations wait to be acknowledged, which is as many as may wait; a person must acknowledge some first"].assert_eq(answer["error"].as_str().unwrap());
 }
 
 #[test]
@@ -216,5 +243,16 @@ fn a_rig_that_sleeps_for_ever_wakes_for_an_escalation_and_walks_through_none() {
         .collect();
     plan.sort();
     plan.dedup();
-    expect![""].assert_eq(&plan.join("\n"));
+    expect![[r#"
+        SCALAR SUBQUERY 1
+        SEARCH b USING INDEX sqlite_autoindex_bead_1 (id=?)
+        SEARCH e USING INDEX sqlite_autoindex_escalation_1 (bead=?)
+        SEARCH e USING INTEGER PRIMARY KEY (rowid=?)
+        SEARCH escalation
+        SEARCH escalation USING COVERING INDEX escalation_cause (cause=?)
+        SEARCH escalation USING COVERING INDEX escalation_next (next_at>?)
+        SEARCH escalation USING INDEX escalation_next (next_at<?)
+        SEARCH escalation USING INDEX sqlite_autoindex_escalation_1 (bead=?)
+        SEARCH escalation USING INTEGER PRIMARY KEY (rowid<?)"#]]
+    .assert_eq(&plan.join("\n"));
 }

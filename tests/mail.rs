@@ -177,7 +177,22 @@ fn mail_that_cannot_be_sent_is_refused_with_the_reason() {
             format!("{status} {code}: {error}").replace(&mayor, "MAYOR")
         })
         .collect();
-    expect![""].assert_eq(&said.join("\n"));
+    expect![[r#"
+        403 forbidden: from_agent_id does not match authenticated agent
+        403 forbidden: from_agent_id does not match authenticated agent
+        404 not_found: Agent nobody not found
+        404 not_found: Agent nobody not found
+        404 not_found: Agent witness not found
+        409 conflict: Agent MAYOR is dead and reads no mail; write to another
+        400 invalid: from_agent_id is required
+        400 invalid: to_agent_id is required
+        400 invalid: subject is required
+        400 invalid: subject must be one line without control characters
+        400 invalid: subject must be 200 characters or less (got 201)
+        400 invalid: body is required
+        413 too_large: body has 16385 bytes, it may have 16384
+        403 forbidden: the container may only report on its runs"#]]
+    .assert_eq(&said.join("\n"));
     assert_eq!(read(&mut rig, &me, ""), "");
 }
 
@@ -189,7 +204,7 @@ fn a_box_holds_so_many_and_no_more() {
     }
     let (status, answer) = send(&mut rig, &operator(), "operator", &me.agent_id, "more");
     assert_eq!((status, &answer["code"]), (429, &json!("limit_reached")));
-    expect![""].assert_eq(&answer["error"].as_str().unwrap().replace(&me.agent_id, "WHO"));
+    expect!["Agent WHO has 100 mails that it has not read, which is as many as may wait; write again when it has read some"].assert_eq(&answer["error"].as_str().unwrap().replace(&me.agent_id, "WHO"));
     read(&mut rig, &me, "");
     assert_eq!(send(&mut rig, &operator(), "operator", &me.agent_id, "more").0, 201);
 }
@@ -248,5 +263,13 @@ fn a_box_is_its_agents_and_costs_what_is_in_it() {
         .collect();
     plan.sort();
     plan.dedup();
-    expect![""].assert_eq(&plan.join("\n"));
+    expect![[r#"
+        LIST SUBQUERY 1
+        SCALAR SUBQUERY 1
+        SCALAR SUBQUERY 2
+        SCAN CONSTANT ROW
+        SCAN json_each VIRTUAL TABLE INDEX 1:
+        SEARCH mail USING PRIMARY KEY (to_agent=? AND delivered=? AND n=?)
+        SEARCH mail USING PRIMARY KEY (to_agent=? AND delivered=?)"#]]
+    .assert_eq(&plan.join("\n"));
 }

@@ -90,7 +90,10 @@ impl<S: Sql> Apply<'_, S> {
         known.count += 1;
         known.severity = known.severity.max(severity);
         self.store().save_escalation(&known)?;
-        let bead = self.bead(&known.bead)?;
+        let before = self.bead(&known.bead)?;
+        let mut bead = before.clone();
+        bead.priority = bead.priority.min(known.severity.priority());
+        self.store().save_bead(&before, &bead)?;
         Ok(Reply::Escalation(Box::new((bead, known)), false))
     }
 
