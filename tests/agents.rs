@@ -1,4 +1,4 @@
-//! What is said of agents, what becomes of their work then, what they are primed with and what they print.
+//! What is said of agents, what becomes of their work then, and what they are primed with.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -230,6 +230,24 @@ fn an_agent_that_says_it_is_blocked_keeps_what_it_works_on() {
     assert_ne!(rig.accept().remove(0).agent_id, start.agent_id);
 }
 
+#[test]
+fn a_bead_that_was_hooked_by_hand_does_not_stay_with_an_agent_that_cannot_go_on() {
+    let mut rig = TestRig::new();
+    let who = polecat(&mut rig);
+    rig.operator("POST", "/beads", r#"{"title":"x","id":"demo-1"}"#);
+    hook(&mut rig, &who, "demo-1");
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    let path = format!("/agents/{who}/status");
+    rig.call(&agent(&start), "PATCH", &path, r#"{"status":"blocked"}"#);
+    let report = json!({"status": "failed", "reason": "exited", "attempt": start.attempt});
+    rig.call(&container(), "POST", &format!("/agents/{who}/completed"), &report.to_string());
+    assert_eq!(rig.bead("demo-1")["status"], "open");
+    let notes = rig.notes("demo-1");
+    expect!["witness: agent Toast is blocked; the bead is open again"]
+        .assert_eq(notes.lines().last().unwrap());
+}
+
 /// Trap 13: what is taken from an agent's hook stays assigned and in progress, and keeps the alarm hot.
 #[test]
 fn trap_13_a_bead_that_leaves_a_hook_is_open_and_a_marked_agent_keeps_no_alarm_hot() {
@@ -269,9 +287,9 @@ fn a_deleted_agent_leaves_its_bead_open_and_nothing_else() {
     assert_eq!(rig.call(&container(), "POST", &path, &report.to_string()).0, 404);
     assert_eq!(rig.call(&agent(&start), "GET", "/beads", "").0, 409);
     assert_eq!(rig.operator("DELETE", &format!("/agents/{who}"), "").0, 404);
-    let beat = json!({"protocol": 1, "boot_id": "b", "agents": [{"agent_id": who,
+    let heard = json!({"protocol": 1, "boot_id": "b", "agents": [{"agent_id": who,
         "attempt": start.attempt, "job_id": "j", "last_activity_at": "2026-01-01T00:00:00Z"}]});
-    let (_, verdicts) = rig.call(&container(), "POST", "/heartbeats", &beat.to_string());
+    let (_, verdicts) = rig.call(&container(), "POST", "/heartbeats", &heard.to_string());
     assert_eq!(verdicts["data"]["verdicts"][0]["verdict"], "stale");
     // The bead is done by another, and the name is free.
     rig.schedule();
@@ -354,130 +372,6 @@ fn being_primed_reads_nothing_of_ten_thousand_closed_beads() {
         SEARCH t USING INDEX attempt_live (agent=?) LEFT-JOIN
         USE TEMP B-TREE FOR ORDER BY"#]]
     .assert_eq(&plan.join("\n"));
-}
-
-#[test]
-fn what_an_agent_prints_is_read_by_pages() {
-    let (mut rig, _, start) = at_work();
-    let me = agent(&start);
-    let one = json!({"agent_id": start.agent_id, "event_type": "output", "data": {"line": 0}});
-    let (status, answer) = rig.call(&me, "POST", "/agent-events", &one.to_string());
-    assert_eq!((status, &answer["data"]), (201, &json!({"appended": true})));
-    let events: Vec<_> = (1..6)
-        .map(|n| json!({"event_type": "tool", "data": n, "at": "2026-01-01T01:00:00+01:00"}))
-        .collect();
-    let many = json!({"agent_id": start.agent_id, "events": events});
-    let (status, answer) = rig.call(&me, "POST", "/agent-events", &many.to_string());
-    assert_eq!((status, &answer["data"]), (201, &json!({"appended": true, "count": 5})));
-    let mut list = |query: &str| {
-        let path = format!("/agents/{}/events{query}", start.agent_id);
-        let (status, answer) = rig.call(&me, "GET", &path, "");
-        let shown = answer["data"].as_array().map(|all| {
-            all.iter().map(|it| format!("{}={} ", it["id"], it["data"])).collect::<String>()
-        });
-        shown.unwrap_or_else(|| format!("{status} {}", answer["error"].as_str().unwrap()))
-    };
-    assert_eq!(list(""), r#"1={"line":0} 2=1 3=2 4=3 5=4 6=5 "#);
-    assert_eq!(list("?after_id=3&limit=2"), "4=3 5=4 ");
-    assert_eq!(list("?after_id=6"), "");
-    expect![[r#"
-        400 Invalid query parameters: limit must be 1 to 1000 (got "0")
-        400 Invalid query parameters: limit must be 1 to 1000 (got "1001")
-        400 Invalid query parameters: after_id must be 0 or more (got "-1")
-        400 Invalid query parameters: limit must be 1 to 1000 (got "x")"#]]
-    .assert_eq(
-        &[list("?limit=0"), list("?limit=1001"), list("?after_id=-1"), list("?limit=x")].join("\n"),
-    );
-    let first = rig
-        .call(&me, "GET", &format!("/agents/{}/events?limit=1&after_id=1", start.agent_id), "")
-        .1;
-    expect![[r#"{"agent_id":"WHO","created_at":"2026-01-01T00:00:00.000Z","data":1,"event_type":"tool","id":2}"#]].assert_eq(&first["data"][0].to_string().replace(&start.agent_id, "WHO"));
-}
-
-#[test]
-fn what_an_agent_may_not_print_is_refused_and_nothing_of_it_kept() {
-    let (mut rig, _, start) = at_work();
-    let who = &start.agent_id;
-    let event = |data: serde_json::Value| json!({"event_type": "output", "data": data});
-    let long = "x".repeat(limits::AGENT_EVENT_BYTES_MAX);
-    let said: Vec<String> = [
-        json!({"agent_id": who}),
-        json!({"agent_id": who, "events": []}),
-        json!({"agent_id": who, "event_type": "x", "events": [event(json!(1))]}),
-        json!({"agent_id": who, "event_type": " "}),
-        json!({"agent_id": who, "event_type": "x", "data": long}),
-        json!({"agent_id": who, "events": [event(json!(1)), event(json!(long))]}),
-        json!({"agent_id": who, "events": vec![event(json!(1)); limits::AGENT_EVENTS_CALL_MAX + 1]}),
-        json!({"agent_id": who, "events": [{"event_type": "x", "at": "later"}]}),
-        json!({"agent_id": "other", "event_type": "x"}),
-    ]
-    .iter()
-    .map(|body| {
-        let (status, answer) = rig.call(&agent(&start), "POST", "/agent-events", &body.to_string());
-        format!("{status} {}: {}", answer["code"].as_str().unwrap(), answer["error"].as_str().unwrap())
-    })
-    .collect();
-    expect![[r#"
-        400 invalid: Invalid request body: give event_type and data, or a list of events
-        400 invalid: Invalid request body: give event_type and data, or a list of events
-        400 invalid: Invalid request body: give event_type and data, or a list of events
-        400 invalid: event_type is required
-        413 too_large: data has 65538 bytes, it may have 65536
-        413 too_large: data has 65538 bytes, it may have 65536
-        413 too_large: events are 501 in one call, they may be 500
-        400 invalid: at must be a time such as 2026-01-31T12:00:00Z (got "later")
-        403 forbidden: agent_id does not match authenticated agent"#]]
-    .assert_eq(&said.join("\n"));
-    assert_eq!(rows(&rig, "SELECT count(*) FROM agent_event"), 0);
-}
-
-/// A peer that counts reads 4,004 rows at each event of an agent that has 2,000.
-#[test]
-fn an_event_costs_a_handful_of_rows_however_many_there_are_and_what_is_kept_is_bounded() {
-    let (mut rig, _, start) = at_work();
-    let append = |rig: &mut TestRig, data: serde_json::Value| {
-        let body = json!({"agent_id": start.agent_id, "event_type": "output", "data": data});
-        assert_eq!(rig.operator("POST", "/agent-events", &body.to_string()).0, 201);
-    };
-    let changes = "SELECT total_changes()";
-    for n in 0..limits::AGENT_EVENTS_KEPT + 50 {
-        append(&mut rig, json!(n));
-    }
-    let kept = "SELECT count(*) FROM agent_event";
-    assert_eq!(rows(&rig, kept), limits::AGENT_EVENTS_KEPT);
-    let before = rows(&rig, changes);
-    rig.engine.store.sql().asked.borrow_mut().clear();
-    append(&mut rig, json!("one more"));
-    let asked = rig.engine.store.sql().asked.take();
-    assert_eq!(rows(&rig, changes) - before, 2, "one in, one out");
-    let events: Vec<&String> = asked.iter().filter(|sql| sql.contains("agent_event")).collect();
-    assert_eq!(events.len(), 3);
-    let plan: Vec<String> =
-        events.iter().flat_map(|sql| rig.engine.store.sql().plan(sql)).collect();
-    // Both ends of the agent's part of the key, never the rows between.
-    expect![[r#"
-        SEARCH agent_event USING PRIMARY KEY (agent=?)
-        SEARCH agent_event USING PRIMARY KEY (agent=? AND last<?)
-        SCALAR SUBQUERY 1
-        SEARCH kept USING PRIMARY KEY (agent=?)"#]]
-    .assert_eq(&plan.join("\n"));
-    for sql in events {
-        assert!(!sql.contains("count("), "{sql}");
-    }
-    // Few large ones: bytes are what counts then.
-    let large = "x".repeat(60_000);
-    for _ in 0..90 {
-        append(&mut rig, json!(large));
-    }
-    let bytes = rows(&rig, "SELECT sum(length(events)) FROM agent_event");
-    let max = limits::AGENT_EVENTS_BYTES_KEPT;
-    assert!(bytes <= max && bytes > max - 70_000, "{bytes}");
-    let path = format!("/agents/{}/events?limit=1000", start.agent_id);
-    let page = rig.operator("GET", &path, "").1;
-    let page = page["data"].as_array().unwrap();
-    let last = limits::AGENT_EVENTS_KEPT + 51 + 90;
-    assert_eq!(page.last().unwrap()["id"], last);
-    assert_eq!(page[0]["id"].as_i64().unwrap(), last - i64::try_from(page.len()).unwrap() + 1);
 }
 
 #[test]

@@ -5,11 +5,12 @@
 mod support;
 
 use beadrig::limits;
+use beadrig::store::{Sql, Store};
 use beadrig::token::Caller;
 use beadrig::wire::container::StartAgent;
 use expect_test::expect;
 use serde_json::json;
-use support::{TestRig, agent, container, operator};
+use support::{TestRig, TestSql, agent, container, operator};
 
 /// A rig in which two agents work.
 fn two_at_work() -> (TestRig, StartAgent, StartAgent) {
@@ -272,4 +273,20 @@ fn a_box_is_its_agents_and_costs_what_is_in_it() {
         SEARCH mail USING PRIMARY KEY (to_agent=? AND delivered=? AND n=?)
         SEARCH mail USING PRIMARY KEY (to_agent=? AND delivered=?)"#]]
     .assert_eq(&plan.join("\n"));
+}
+
+/// A rig that is older than mail keeps its agents, and they get mail.
+#[test]
+fn a_rig_from_before_there_was_mail_is_brought_up_to_date_with_its_agents() {
+    let sql = TestSql::new();
+    sql.script("CREATE TABLE migration (version INTEGER NOT NULL PRIMARY KEY) STRICT").unwrap();
+    sql.script(include_str!("../migrations/0001_init.sql")).unwrap();
+    sql.script(
+        "INSERT INTO migration VALUES (1);
+         INSERT INTO agent VALUES ('polecat-1', 'polecat', 'Toast', 'polecat/Toast', 1);",
+    )
+    .unwrap();
+    let store = Store::open(sql).unwrap();
+    assert_eq!(store.member("polecat-1").unwrap().unwrap().status(), "idle");
+    assert_eq!(store.mail_waiting("polecat-1").unwrap(), 0);
 }
