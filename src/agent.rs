@@ -11,8 +11,22 @@
 //! | stopping | stopping | `stopping` |
 //!
 //! Only the scheduler starts an attempt; only an accepted report of that attempt makes it run.
+//!
+//! What somebody said of it is stored, as its [`Mark`]. A marked agent is neither chosen nor started, and shows
+//! its mark in place of its state:
+//!
+//! ```text
+//!              blocked (by a person, or by itself)
+//!     none ------------------------------------------> blocked --+
+//!      ^  |---stalled (by the patrol)----> stalled --------------+--died (a person says so)--> dead
+//!      |  +------------------------------------------------------+                               |
+//!      +----cleared, by a person only------------------------------------------------------------+
+//! ```
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::attempt;
 use crate::id::Millis;
@@ -91,6 +105,72 @@ impl State {
     }
 }
 
+/// What was said of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// It cannot go on; what it holds stays with it while its process lives.
+    Blocked,
+    /// It is given up: it holds nothing and counts nowhere.
+    Dead,
+    /// The patrol saw no progress for too long.
+    Stalled,
+}
+
+/// What can be said of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkEvent {
+    /// It cannot go on.
+    Blocked,
+    /// It makes no progress.
+    Stalled,
+    /// It is given up.
+    Died,
+    /// All is well with it.
+    Cleared,
+}
+
+/// Something that cannot be said of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("an agent that is {0} cannot be {1}; set it idle first")]
+pub struct IllegalMark(&'static str, MarkEvent);
+
+impl fmt::Display for MarkEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "blocked",
+            Self::Stalled => "stalled",
+            Self::Died => "given up",
+            Self::Cleared => "cleared",
+        })
+    }
+}
+
+impl Mark {
+    /// The mark after `event`.
+    pub fn after(mark: Option<Self>, event: MarkEvent) -> Result<Option<Self>, IllegalMark> {
+        use MarkEvent as E;
+        match (mark, event) {
+            (_, E::Cleared) => Ok(None),
+            (_, E::Died) => Ok(Some(Self::Dead)),
+            (Some(Self::Dead), E::Blocked | E::Stalled) => {
+                Err(IllegalMark(Self::Dead.as_str(), event))
+            }
+            (None | Some(Self::Blocked | Self::Stalled), E::Blocked) => Ok(Some(Self::Blocked)),
+            (None | Some(Self::Blocked | Self::Stalled), E::Stalled) => Ok(Some(Self::Stalled)),
+        }
+    }
+
+    /// The mark as stored and sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Dead => "dead",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
 /// An agent as it is stored. The order of the fields is the order of the columns in `store::agents`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in migrations/0001_init.sql")]
@@ -100,6 +180,7 @@ pub struct Agent {
     pub name: String,
     pub identity: String,
     pub created_at: Millis,
+    pub mark: Option<Mark>,
 }
 
 /// The names that polecats get, in this order; then `Polecat-21`, ….

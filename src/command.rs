@@ -7,11 +7,13 @@ use crate::bead::Bead;
 use crate::id::Millis;
 use crate::molecule::Molecule;
 use crate::refusal::Refusal;
-use crate::store::Member;
+use crate::store::{Escalation, Mail, Member};
 use crate::token::Caller;
+use crate::wire::agents::{AppendEvents, ReadMail, SendMail, SetAgentStatus};
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
 use crate::wire::convoy::CreateConvoy;
 use crate::wire::dependencies::AddDependency;
+use crate::wire::escalations::Escalate;
 use crate::wire::molecule::{Advance, Advanced, CreateMolecule};
 use crate::wire::review::{CompleteReview, SubmitReview};
 use crate::wire::rig::{CreateBead, Done, RegisterAgent, UpdateBead};
@@ -61,6 +63,24 @@ pub enum Command {
     Heartbeat(Caller, String),
     /// An agent says that its work is done.
     Done(Caller, String, Done),
+    /// Says of an agent that it is blocked, dead, or idle again.
+    SetAgentStatus(Caller, String, SetAgentStatus),
+    /// Forgets an agent.
+    DeleteAgent(Caller, String),
+    /// Appends to what an agent printed and did.
+    AppendEvents(Caller, AppendEvents),
+    /// Sends a mail to an agent.
+    SendMail(Caller, SendMail),
+    /// Reads an agent's mail.
+    ReadMail(Caller, String, ReadMail),
+    /// An agent says which of its mails it has.
+    AckMail(Caller, String, Vec<String>),
+    /// Asks people for help.
+    Escalate(Caller, Box<Escalate>),
+    /// Somebody saw an escalation.
+    Acknowledge(Caller, String),
+    /// Raises an escalation that nobody acknowledged.
+    EscalateAgain(String),
     /// The container says which of its runs are alive.
     Heartbeats(Vec<Heartbeat>),
     /// The container, or the agent itself, says that a run is over.
@@ -129,6 +149,12 @@ pub enum Reply {
     Advanced(Box<Advanced>),
     /// The convoy.
     Convoy(String),
+    /// The number of the last event, or of the mail, or how many.
+    Number(i64),
+    /// Mails, oldest first.
+    Mail(Vec<Mail>),
+    /// The escalation as it is now, and whether it is new.
+    Escalation(Box<(Bead, Escalation)>, bool),
     /// What to do with each run.
     Verdicts(Vec<(Heartbeat, Advice)>),
 }

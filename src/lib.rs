@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod bead;
 pub mod command;
 pub mod engine;
+pub mod escalation;
 pub mod id;
 pub mod limits;
 pub mod molecule;

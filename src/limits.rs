@@ -180,5 +180,50 @@ pub const ENV_VARS_MAX: usize = 50;
 
 /// … and bytes in the value of one, or of a setting: all of them together stay below what a row may have.
 pub const CONFIG_VALUE_BYTES_MAX: usize = 4 * 1024;
+/// Events that an agent may send in one call: a second of a busy tool log.
+pub const AGENT_EVENTS_CALL_MAX: usize = 500;
+
+/// Bytes in the data of an agent's event, as JSON.
+pub const AGENT_EVENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Events kept of an agent, as in Gastown: the last hours of it, for whoever looks what it did.
+pub const AGENT_EVENTS_KEPT: i64 = 2_000;
+
+/// Bytes of events kept of an agent: 100 agents, which is as many as there may be, fill 400 MB.
+pub const AGENT_EVENTS_BYTES_KEPT: i64 = 4 * 1024 * 1024;
+
+/// Rows in a page of an agent's events when the caller names no limit, as in Gastown.
+pub const AGENT_EVENTS_PAGE: i64 = 200;
+
+/// Characters in the subject of a mail: one line.
+pub const SUBJECT_CHARS_MAX: usize = 200;
+
+/// Bytes in the body of a mail, as in a note.
+pub const MAIL_BYTES_MAX: usize = 16 * 1024;
+
+/// Mails that may wait for an agent: an agent that reads none must not fill the rig.
+pub const MAIL_PER_AGENT_MAX: i64 = 100;
+
+/// Delivered mails that are kept of an agent, for a reader whose answer was lost.
+pub const MAIL_DELIVERED_KEPT: i64 = 100;
+
+/// How long a delivered mail is kept, in milliseconds: 30 days.
+pub const MAIL_KEEP_MS: i64 = 30 * 24 * HOUR_MS;
+
+/// Beads in what an agent is primed with; it works on one of them.
+pub const PRIME_BEADS_MAX: u32 = 20;
+
+/// How old an escalation that nobody acknowledged must be for its first bump, in milliseconds; each further bump
+/// takes as long again.
+pub const ESCALATION_BUMP_MS: i64 = 4 * HOUR_MS;
+
+/// Bumps of an escalation: who did not look after 12 h will not look at a fourth.
+pub const ESCALATION_BUMPS_MAX: i64 = 3;
+
+/// Escalations that are remembered as such; a year of three a day. Their beads are kept in any case.
+pub const ESCALATIONS_KEPT: i64 = 1_000;
+
+/// Escalations that wait to be acknowledged: an agent in a loop must not bury what people shall see.
+pub const ESCALATIONS_WAITING_MAX: i64 = 200;
 
 const HOUR_MS: i64 = 3_600_000;

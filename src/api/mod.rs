@@ -13,10 +13,13 @@
 mod agents;
 mod beads;
 mod body;
+mod crew;
 mod dependencies;
 #[cfg(feature = "schema")]
 pub mod describe;
+mod escalations;
 mod headers;
+mod mail;
 mod once;
 #[cfg(feature = "schema")]
 pub mod openapi;

@@ -2,7 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::{Answer, Call, agents, beads, dependencies, health, refusals, status, work};
+use super::{
+    Answer, Call, agents, beads, crew, dependencies, escalations, health, mail, refusals, status,
+    work,
+};
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
 use crate::store::Sql;
@@ -75,6 +78,18 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/agents/:id/heartbeat", Access::OwnAgent, agents::heartbeat),
         route("POST", "/agents/:id/done", Access::OwnAgent, agents::done),
         route("POST", "/agents/:id/completed", Access::Report, agents::completed),
+        route("DELETE", "/agents/:id", Access::Operator, crew::delete),
+        route("PATCH", "/agents/:id/status", Access::OwnAgent, crew::set_status),
+        route("GET", "/agents/:id/prime", Access::OwnAgent, crew::prime),
+        route("GET", "/agents/:id/checkpoint", Access::OwnAgent, crew::checkpoint),
+        route("GET", "/agents/:id/events", Access::OwnAgent, crew::events),
+        route("POST", "/agent-events", Access::Rig, crew::append_events),
+        route("POST", "/mail", Access::Rig, mail::send),
+        route("GET", "/agents/:id/mail", Access::OwnAgent, mail::read),
+        route("POST", "/agents/:id/mail/ack", Access::OwnAgent, mail::ack),
+        route("POST", "/escalations", Access::Rig, escalations::create),
+        route("GET", "/escalations", Access::Rig, escalations::list),
+        route("POST", "/escalations/:id/acknowledge", Access::Operator, escalations::acknowledge),
         route("POST", "/heartbeats", Access::Container, agents::heartbeats),
         route("POST", "/sling", Access::Operator, work::sling),
         route("GET", "/config", Access::Operator, work::config),

@@ -8,7 +8,6 @@ use crate::agent::{Agent, NAMES, Role};
 use crate::attempt;
 use crate::bead::{Bead, Event, Status};
 use crate::command::{Effect, Error, Reply};
-use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Member, Sql};
 use crate::token::Caller;
@@ -22,18 +21,21 @@ impl<S: Sql> Apply<'_, S> {
             check::name("name", &fields.name)?,
             check::name("identity", &fields.identity)?,
         );
-        room_for_agents(self.store().crew()?.0.len())?;
+        let (crew, _) = self.store().crew()?;
+        self.make_room(&crew)?;
         self.add(agent)
     }
 
     pub(super) fn get_or_create_agent(&mut self, role: Role) -> Result<Reply, Error> {
         let (crew, _) = self.store().crew()?;
         let single = matches!(role, Role::Refinery | Role::Witness);
-        let found = crew.iter().find(|it| it.agent.role == role && (single || it.is_free()));
+        let found = crew.iter().find(|it| {
+            it.agent.role == role && (it.is_free() || single && it.agent.mark.is_none())
+        });
         if let Some(member) = found {
             return Ok(Reply::Agent(Box::new(member.clone())));
         }
-        room_for_agents(crew.len())?;
+        self.make_room(&crew)?;
         let agent = self.next_agent(role, &crew)?;
         self.add(agent)
     }
@@ -51,7 +53,7 @@ impl<S: Sql> Apply<'_, S> {
         let (crew, _) = self.store().crew()?;
         let polecats = || crew.iter().filter(|it| it.agent.role == Role::Polecat);
         let max = self.settings()?.max_agents as usize;
-        if polecats().filter(|it| !it.is_free()).count() >= max {
+        if polecats().filter(|it| it.is_busy()).count() >= max {
             let message = format!(
                 "all {max} agents of the rig are at work; wait until one is done, raise max_agents in the rig's \
                  config, or file a bead for `agent`, which waits for its turn"
@@ -61,7 +63,7 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(member) = polecats().find(|it| it.is_free()) {
             return Ok(member.agent.clone());
         }
-        room_for_agents(crew.len())?;
+        self.make_room(&crew)?;
         let agent = self.next_agent(Role::Polecat, &crew)?;
         self.add(agent.clone())?;
         Ok(agent)
@@ -70,27 +72,37 @@ impl<S: Sql> Apply<'_, S> {
     /// The next agent of a role under a name that is free.
     fn next_agent(&mut self, role: Role, crew: &[Member]) -> Result<Agent, Error> {
         let max = self.settings()?.max_agents as usize;
-        let polecats = crew.iter().filter(|it| it.agent.role == Role::Polecat).count();
+        // One that was set aside and holds nothing is in nobody's way: the rest must go on.
+        let counts = |it: &&Member| {
+            it.agent.role == Role::Polecat && (it.is_busy() || it.agent.mark.is_none())
+        };
+        let polecats = crew.iter().filter(counts).count();
         if role == Role::Polecat && polecats >= max {
             let message = format!(
                 "Maximum polecats per rig reached ({max}). Wait for one to be done, or raise MAX_AGENTS."
             );
             return Err(Refusal::new(Code::LimitReached, message).into());
         }
-        let taken = |name: &str| crew.iter().any(|it| it.agent.name == name);
+        let taken = |name: &str| crew.iter().any(|it| it.agent.name == name && !it.is_dead());
         let name = NAMES.iter().map(|name| (*name).to_owned());
         let name = name.chain((NAMES.len() + 1..).map(|n| format!("Polecat-{n}")));
         let name = match role {
             Role::Polecat => name.into_iter().find(|name| !taken(name)).unwrap_or_default(),
             other => other.as_str().to_owned(),
         };
-        let identity = format!("{}/{name}", role.as_str());
+        // A name is used again when its agent is dead; an identity never is.
+        let identities = (1..).map(|n| match n {
+            1 => format!("{}/{name}", role.as_str()),
+            n => format!("{}/{name}-{n}", role.as_str()),
+        });
+        let known = |identity: &String| crew.iter().any(|it| it.agent.identity == *identity);
+        let identity = identities.into_iter().find(|it| !known(it)).unwrap_or_default();
         Ok(self.new_agent(role, name, identity))
     }
 
     fn new_agent(&mut self, role: Role, name: String, identity: String) -> Agent {
         let id = format!("{}-{}", role.as_str(), self.dice.base36(8));
-        Agent { id, role, name, identity, created_at: self.now }
+        Agent { id, role, name, identity, created_at: self.now, mark: None }
     }
 
     pub(super) fn hook_bead(&mut self, by: &Caller, agent: &str, id: &str) -> Result<Reply, Error> {
@@ -101,6 +113,12 @@ impl<S: Sql> Apply<'_, S> {
         }
         if let Some(held) = &member.bead {
             let message = format!("Agent {agent} is already hooked to bead {}", held.id);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        if let Some(mark) = member.agent.mark {
+            let mark = mark.as_str();
+            let message =
+                format!("Agent {agent} is {mark} and takes no bead; set it idle, or hook another");
             return Err(Refusal::new(Code::Conflict, message).into());
         }
         if let Some(live) = &member.attempt {
@@ -172,19 +190,7 @@ impl<S: Sql> Apply<'_, S> {
 
     pub(super) fn unhook_bead(&mut self, by: &Caller, agent: &str) -> Result<Reply, Error> {
         let member = self.speaker_or(by, agent)?;
-        let Some(held) = member.bead else { return Ok(Reply::Done) };
-        let before = self.bead(&held.id)?;
-        let mut bead = before.clone();
-        bead.status = bead.status.after(Event::Released)?;
-        bead.hooked_by = None;
-        bead.updated_at = self.now;
-        self.store().save_bead(&before, &bead)?;
-        self.event(&bead.id, actor(by), "unhooked", (Some(agent), None), None)?;
-        if let Some(live) = member.attempt {
-            let why = format!("{} unhooked the bead", actor(by));
-            self.dismiss(&live, attempt::State::Interrupted, &why)?;
-        }
-        self.wake_for(&bead);
+        self.let_go(member, actor(by), None)?;
         Ok(Reply::Done)
     }
 
@@ -264,14 +270,6 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn member(&self, agent: &str) -> Result<Member, Error> {
         self.store().member(agent)?.ok_or_else(|| Refusal::no_agent(agent).into())
     }
-}
-
-fn room_for_agents(count: usize) -> Result<(), Refusal> {
-    if count >= limits::AGENTS_MAX {
-        let message = format!("The rig has {count} agents, which is as many as it may have");
-        return Err(Refusal::new(Code::LimitReached, message));
-    }
-    Ok(())
 }
 
 fn no_hook(agent: &str) -> Refusal {

@@ -65,6 +65,35 @@ pub(super) fn note(text: &str) -> Result<&str, Refusal> {
     Ok(text)
 }
 
+pub(super) fn subject(text: &str) -> Result<String, Refusal> {
+    let (subject, max) = (text.trim(), limits::SUBJECT_CHARS_MAX);
+    let chars = subject.chars().count();
+    if subject.is_empty() {
+        return Err(Refusal::invalid("subject", "is required"));
+    }
+    if chars > max {
+        let problem = format!("must be {max} characters or less (got {chars})");
+        return Err(Refusal::invalid("subject", problem));
+    }
+    no_control("subject", subject)?;
+    Ok(subject.to_owned())
+}
+
+pub(super) fn mail_body(text: &str) -> Result<&str, Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::invalid("body", "is required"));
+    }
+    bytes("body", text.len(), limits::MAIL_BYTES_MAX)?;
+    Ok(text)
+}
+
+/// What an agent says of what it did, and how many bytes that is.
+pub(super) fn event_data(data: &Value) -> Result<usize, Refusal> {
+    let size = serde_json::to_string(data).map_or(usize::MAX, |text| text.len());
+    bytes("data", size, limits::AGENT_EVENT_BYTES_MAX)?;
+    Ok(size)
+}
+
 /// A reason or a summary: cut, never refused, for what it belongs to must happen.
 pub(super) fn reason(text: Option<&str>) -> Option<String> {
     let text = text?.trim();
@@ -157,7 +186,7 @@ pub(super) fn time(field: &str, text: Option<String>) -> Result<Option<Millis>, 
     })
 }
 
-fn bytes(field: &str, size: usize, max: usize) -> Result<(), Refusal> {
+pub(super) fn bytes(field: &str, size: usize, max: usize) -> Result<(), Refusal> {
     if size > max {
         let message = format!("{field} has {size} bytes, it may have {max}");
         return Err(Refusal::new(Code::TooLarge, message));

@@ -11,6 +11,11 @@
 //! | `links` | what waits for what |
 //! | `removal` | the end of a bead that is deleted |
 //! | `agents` | what they do with agents and hooks |
+//! | `marks` | what is said of agents: blocked, dead, deleted |
+//! | `mail` | messages to agents |
+//! | `output` | what agents print and do |
+//! | `escalations` | beads that ask people for help |
+//! | `prime` | what an agent is told when it asks |
 //! | `runs` | the life of a run: begun, alive, dismissed, over |
 //! | `reports` | what the container says |
 //! | `tick` | schedule, patrol, review, and when to wake next |
@@ -28,10 +33,15 @@ mod beads;
 mod check;
 mod config;
 mod convoys;
+mod escalations;
 mod fields;
 mod links;
 mod lists;
+mod mail;
+mod marks;
 mod molecules;
+mod output;
+mod prime;
 mod prompt;
 mod refs;
 mod removal;
@@ -43,6 +53,7 @@ mod tick;
 mod view;
 
 pub(crate) use molecules::molecule_view;
+pub(crate) use prime::mail_view;
 pub use tick::{Judgement, Scheduled, Seen};
 
 use crate::attempt;
@@ -107,6 +118,9 @@ impl<S: Sql> Engine<S> {
             | Command::SubmitReview(caller, _)
             | Command::CreateMolecule(caller, _)
             | Command::AdvanceMolecule(caller, ..)
+            | Command::SetAgentStatus(caller, ..)
+            | Command::SendMail(caller, _)
+            | Command::Escalate(caller, _)
             | Command::Done(caller, ..) => (caller, None),
             _ => return Ok(()),
         };
@@ -163,6 +177,15 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::Checkpoint(by, agent, data) => self.checkpoint(&by, &agent, data),
             C::Heartbeat(by, agent) => self.heartbeat(&by, &agent),
             C::Done(by, agent, done) => self.done(&by, &agent, done),
+            C::SetAgentStatus(by, agent, set) => self.set_agent_status(&by, &agent, &set),
+            C::DeleteAgent(by, agent) => self.delete_agent(&by, &agent),
+            C::AppendEvents(by, events) => self.append_events(&by, events),
+            C::SendMail(by, mail) => self.send_mail(&by, &mail),
+            C::ReadMail(by, agent, how) => self.read_mail(&by, &agent, how),
+            C::AckMail(by, agent, ids) => self.ack_mail(&by, &agent, &ids),
+            C::Escalate(by, fields) => self.escalate(&by, *fields),
+            C::Acknowledge(by, bead) => self.acknowledge(&by, &bead),
+            C::EscalateAgain(bead) => self.escalate_again(&bead),
             C::Heartbeats(agents) => self.heartbeats(agents),
             C::Exited(by, agent, report) => self.exited(&by, &agent, report),
             C::StartAnswered(agent, attempt, answer) => {

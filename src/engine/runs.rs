@@ -183,6 +183,10 @@ impl<S: Sql> Apply<'_, S> {
         self.event(&live.bead, &live.agent, "agent_exited", state, Some(data))?;
         if member.bead.as_ref().is_some_and(|hooked| hooked.id == live.bead) {
             self.aftermath(live, &after, &end)?;
+            if let Some(mark) = member.agent.mark {
+                let why = format!("agent {} is {}", member.agent.name, mark.as_str());
+                self.let_go(self.member(&live.agent)?, WITNESS, Some(&why))?;
+            }
         }
         self.wake();
         Ok(())

@@ -66,6 +66,10 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
+        match self.store.escalations_due(moment.now, limits::PAGE_ROWS) {
+            Ok(beads) => todo.extend(beads.into_iter().map(Command::EscalateAgain)),
+            Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
+        }
         let free = if settings.dispatch_enabled { free_slots(&crew, &settings) } else { 0 };
         match self.store.due(moment.now, free) {
             Ok(beads) => todo.extend(beads.into_iter().map(|it| {
@@ -160,7 +164,7 @@ impl<S: Sql> Engine<S> {
         let settings = self.in_force("nextWake", &mut Vec::new());
         let active = now.plus(settings.active_alarm_ms);
         let mut wakes: Vec<Millis> =
-            crew.iter().filter(|it| !it.is_free()).map(|it| wake_for(it, now, active)).collect();
+            crew.iter().filter(|it| it.needs_ticks()).map(|it| wake_for(it, now, active)).collect();
         if !bad.is_empty() {
             wakes.push(active);
         }
@@ -169,6 +173,9 @@ impl<S: Sql> Engine<S> {
         let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
         if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.
+            wakes.push(if at <= now { active } else { at });
+        }
+        if let Some(at) = self.store.next_escalation()? {
             wakes.push(if at <= now { active } else { at });
         }
         let soonest = now.plus(limits::ALARM_MIN_MS);
@@ -198,7 +205,7 @@ impl<S: Sql> Apply<'_, S> {
     /// Starts an agent that holds a bead and has no run.
     pub(super) fn start(&mut self, agent: &str) -> Result<Reply, Error> {
         let member = self.member(agent)?;
-        if let (Some(held), None) = (&member.bead, &member.attempt) {
+        if let (Some(held), None, None) = (&member.bead, &member.attempt, member.agent.mark) {
             let before = self.bead(&held.id)?;
             let mut bead = before.clone();
             self.begin(&member.agent, &mut bead)?;
@@ -273,6 +280,9 @@ impl<S: Sql> Apply<'_, S> {
 
 /// What the schedule does about an agent now.
 fn due(member: &Member, now: Millis) -> Option<Command> {
+    if member.agent.mark.is_some() {
+        return None;
+    }
     let agent = member.agent.id.clone();
     match (&member.bead, &member.attempt) {
         (Some(held), None) if held.not_before.is_none_or(|at| at <= now) => {
@@ -380,7 +390,7 @@ fn wake_for(member: &Member, now: Millis, active: Millis) -> Millis {
 pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
     let busy = crew
         .iter()
-        .filter(|it| it.agent.role == crate::agent::Role::Polecat && !it.is_free())
+        .filter(|it| it.agent.role == crate::agent::Role::Polecat && it.is_busy())
         .count();
     (settings.max_agents as usize).saturating_sub(busy)
 }

@@ -236,7 +236,7 @@ impl<S: Sql> Engine<S> {
         Ok(crew
             .into_iter()
             .filter(|it| role.is_none_or(|role| it.agent.role == role))
-            .filter(|it| get("status").is_none_or(|status| it.state().on_the_wire() == status))
+            .filter(|it| get("status").is_none_or(|status| it.status() == status))
             .map(|it| agent_view(it, &mut checkpoints, now))
             .collect())
     }
@@ -270,13 +270,13 @@ impl<S: Sql> Engine<S> {
 }
 
 fn agent_view(member: Member, checkpoints: &mut BTreeMap<String, Value>, now: Millis) -> AgentView {
-    let state = member.state();
+    let status = member.status().to_owned();
     let runs = member.bead.as_ref().map_or(0, |it| super::beads::in_window(&it.runs, now).len());
     AgentView {
         role: member.agent.role.as_str().to_owned(),
         name: member.agent.name,
         identity: member.agent.identity,
-        status: state.on_the_wire().to_owned(),
+        status,
         checkpoint: member.bead.as_ref().and_then(|it| checkpoints.remove(&it.id)),
         current_hook_bead_id: member.bead.map(|it| it.id),
         dispatch_attempts: u32::try_from(runs).unwrap_or(u32::MAX),

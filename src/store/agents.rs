@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Sql, SqlError, Store};
-use crate::agent::{Agent, State};
+use crate::agent::{Agent, Mark, State};
 use crate::attempt::Attempt;
 use crate::bead::SENTINEL;
 use crate::id::Millis;
@@ -43,14 +43,34 @@ impl Member {
         State::of(self.attempt.as_ref().map(|attempt| attempt.state))
     }
 
+    /// What the agent does, or what was said of it, as Gastown's clients know it.
+    pub fn status(&self) -> &'static str {
+        self.agent.mark.map_or_else(|| self.state().on_the_wire(), Mark::as_str)
+    }
+
     /// Whether it could take a bead.
     pub fn is_free(&self) -> bool {
-        self.attempt.is_none() && self.bead.is_none()
+        self.attempt.is_none() && self.bead.is_none() && self.agent.mark.is_none()
+    }
+
+    /// Whether it takes one of the places at work; the dead take none.
+    pub fn is_busy(&self) -> bool {
+        (self.attempt.is_some() || self.bead.is_some()) && !self.is_dead()
+    }
+
+    /// Whether it was given up.
+    pub fn is_dead(&self) -> bool {
+        self.agent.mark == Some(Mark::Dead)
+    }
+
+    /// Whether the tick has something to do about it: a run, or a bead that it may start on.
+    pub fn needs_ticks(&self) -> bool {
+        self.attempt.is_some() || (self.bead.is_some() && self.agent.mark.is_none())
     }
 }
 
 const MEMBER: &str = "SELECT json_array(
-        json_array(a.id, a.role, a.name, a.identity, a.created_at),
+        json_array(a.id, a.role, a.name, a.identity, a.created_at, a.mark),
         json(CASE WHEN t.number IS NOT NULL THEN json_array(
             t.number, t.agent, t.bead, t.job, t.state, t.outcome, t.reason, t.exit_code, t.asked_at, t.refusals,
             t.retry_at, t.accepted_at, t.last_seen, t.last_activity, t.suspect_since, t.failed_asks, t.stop_at,
@@ -88,5 +108,25 @@ impl<S: Sql> Store<S> {
             ],
         )?;
         Ok(!added.is_empty())
+    }
+
+    /// Writes what was said of an agent.
+    pub fn mark_agent(&self, agent: &str, mark: Option<Mark>) -> Result<(), SqlError> {
+        let mark = mark.map(Mark::as_str);
+        self.run("UPDATE agent SET mark = ? WHERE id = ?", &[mark.into(), agent.into()])?;
+        Ok(())
+    }
+
+    /// Forgets an agent with the mail that was sent to it and with what it printed. No bead may name it as its
+    /// hook any more.
+    pub fn remove_agent(&self, agent: &str) -> Result<(), SqlError> {
+        for sql in [
+            "DELETE FROM mail WHERE to_agent = ?",
+            "DELETE FROM agent_event WHERE agent = ?",
+            "DELETE FROM agent WHERE id = ?",
+        ] {
+            self.run(sql, &[agent.into()])?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::id::Millis;
 use crate::limits;
 
 /// A row as JSON, in the order of the fields of [`Bead`].
-const ROW: &str = "json_array(bead.id, kind, bead.status, title, body, design, acceptance_criteria, priority, \
+pub(super) const ROW: &str = "json_array(bead.id, kind, bead.status, title, body, design, acceptance_criteria, priority, \
      assignee, assignee_agent_id, hooked_by, parent, json(labels), json(metadata), external_ref, due_at, \
      defer_until, not_before, json(runs), json(losses), json(checkpoint), failure_code, failure_message, \
      created_at, created_by, updated_at, started_at, closed_at, close_reason, \

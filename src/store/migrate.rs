@@ -9,6 +9,7 @@ use super::{Sql, SqlError, Store};
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_init.sql"),
     include_str!("../../migrations/0002_dependencies.sql"),
+    include_str!("../../migrations/0003_agents_mail.sql"),
     include_str!("../../migrations/0004_reviews_molecules.sql"),
     include_str!("../../migrations/0005_surface.sql"),
 ];

@@ -3,14 +3,17 @@
 //! Every question is asked so that each row of the answer is one column of JSON: crossing from SQLite into
 //! wasm costs by the value, not by the byte. SQL lives in this folder and nowhere else. Nothing here decides.
 
+mod agent_events;
 mod agents;
 mod attempts;
 mod beads;
 mod config;
 mod convoys;
 mod dependencies;
+mod escalations;
 mod events;
 mod kept_answers;
+mod mail;
 mod migrate;
 mod molecules;
 mod notes;
@@ -26,14 +29,17 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::de::DeserializeOwned;
 
+pub use agent_events::AgentEvent;
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
 pub use beads::{BeadFilter, Due};
 pub use config::Standing;
 pub use convoys::Convoy;
 pub use dependencies::{Blocker, Dependency, Linked};
+pub use escalations::{Escalation, NewEscalation};
 pub use events::BeadEvent;
 pub use kept_answers::KeptAnswer;
+pub use mail::{Mail, NewMail};
 pub use notes::Note;
 pub use refused_calls::RefusedCall;
 pub use sql::{Sql, SqlError, Value};

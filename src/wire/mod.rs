@@ -4,10 +4,12 @@
 //! drift apart. They hold no rules: a value that is well-formed here may still be refused by the engine.
 //! Readers are tolerant: unknown fields are ignored, so that old and new parts can talk while a rollout runs.
 
+pub mod agents;
 pub mod config;
 pub mod container;
 pub mod convoy;
 pub mod dependencies;
+pub mod escalations;
 pub mod molecule;
 pub mod review;
 pub mod rig;
