@@ -244,8 +244,21 @@ fn a_rig_that_sleeps_for_ever_wakes_for_an_escalation_and_walks_through_none() {
     plan.sort();
     plan.dedup();
     expect![[r#"
+        CO-ROUTINE deferred
+        CO-ROUTINE next
+        CO-ROUTINE queue
+        CO-ROUTINE unseen
+        COMPOUND QUERY
+        LEFT-MOST SUBQUERY
         SCALAR SUBQUERY 1
+        SCAN bead USING INDEX bead_queue
+        SCAN deferred
+        SCAN queue
+        SCAN unseen
         SEARCH b USING INDEX sqlite_autoindex_bead_1 (id=?)
+        SEARCH bead USING INDEX bead_deferred (defer_until>? AND defer_until<?)
+        SEARCH bead USING INDEX bead_deferred (defer_until>?)
+        SEARCH bead USING INDEX bead_queue
         SEARCH e USING INDEX sqlite_autoindex_escalation_1 (bead=?)
         SEARCH e USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH escalation
@@ -253,6 +266,8 @@ fn a_rig_that_sleeps_for_ever_wakes_for_an_escalation_and_walks_through_none() {
         SEARCH escalation USING COVERING INDEX escalation_next (next_at>?)
         SEARCH escalation USING INDEX escalation_next (next_at<?)
         SEARCH escalation USING INDEX sqlite_autoindex_escalation_1 (bead=?)
-        SEARCH escalation USING INTEGER PRIMARY KEY (rowid<?)"#]]
+        SEARCH escalation USING INTEGER PRIMARY KEY (rowid<?)
+        SEARCH next
+        UNION ALL"#]]
     .assert_eq(&plan.join("\n"));
 }

@@ -83,7 +83,8 @@ fn no_statement_of_the_tick_walks_through_a_table_that_grows() {
         SCAN a USING INDEX sqlite_autoindex_agent_2
         SCAN bead USING INDEX bead_queue
         SCAN deferred
-        SCAN queue"#]]
+        SCAN queue
+        SCAN unseen"#]]
     .assert_eq(&walks.join("\n"));
 }
 

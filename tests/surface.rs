@@ -48,7 +48,7 @@ fn every_route_is_described() {
     assert!(missing.is_empty(), "\n{}\n", missing.join("\n"));
 }
 
-/// UPDATE_EXPECT=1 writes it.
+/// `UPDATE_EXPECT=1` writes it.
 #[test]
 fn the_document_is_that_of_the_routes() {
     let mut text = serde_json::to_string_pretty(&api::openapi::document::<TestSql>()).unwrap();
@@ -56,7 +56,7 @@ fn the_document_is_that_of_the_routes() {
     expect_file!["../src/api/openapi.json"].assert_eq(&text);
 }
 
-/// UPDATE_EXPECT=1 writes them.
+/// `UPDATE_EXPECT=1` writes them.
 #[test]
 fn the_routes_in_the_documentation_are_the_routes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
@@ -240,12 +240,13 @@ fn refused_calls_leave_a_trace_that_is_bounded() {
 
 #[test]
 fn only_the_origin_of_the_settings_may_ask() {
-    let board = Some("https://board.example.com");
+    let origin = "https://board.example.com";
+    let board = Some(origin);
     assert!(api::preflight(None, board).is_none());
     assert!(api::preflight(None, None).is_none());
     assert!(api::preflight(board, Some("https://evil.example.com")).is_none());
     let headers = api::preflight(board, board).unwrap();
-    assert!(headers.contains(&("access-control-allow-origin", board.unwrap().to_owned())));
+    assert!(headers.contains(&("access-control-allow-origin", origin.to_owned())));
     assert!(api::cors(None, board).is_empty());
     let stranger = api::cors(board, Some("https://evil.example.com"));
     assert_eq!(stranger, [("vary", "Origin".to_owned())]);

@@ -39,6 +39,7 @@ fn the_life_of_a_bead() {
         open         blocked by the rig    blocked
         open         submitted for review  in_review
         open         sent back from review -
+        open         due                   -
         open         closed                closed
         in_progress  hooked                in_progress
         in_progress  released              open
@@ -46,6 +47,7 @@ fn the_life_of_a_bead() {
         in_progress  blocked by the rig    blocked
         in_progress  submitted for review  in_review
         in_progress  sent back from review -
+        in_progress  due                   -
         in_progress  closed                closed
         in_review    hooked                -
         in_review    released              -
@@ -53,6 +55,7 @@ fn the_life_of_a_bead() {
         in_review    blocked by the rig    blocked
         in_review    submitted for review  in_review
         in_review    sent back from review open
+        in_review    due                   -
         in_review    closed                closed
         blocked      hooked                -
         blocked      released              -
@@ -60,6 +63,7 @@ fn the_life_of_a_bead() {
         blocked      blocked by the rig    -
         blocked      submitted for review  -
         blocked      sent back from review -
+        blocked      due                   -
         blocked      closed                closed
         deferred     hooked                -
         deferred     released              -
@@ -67,6 +71,7 @@ fn the_life_of_a_bead() {
         deferred     blocked by the rig    -
         deferred     submitted for review  -
         deferred     sent back from review -
+        deferred     due                   open
         deferred     closed                closed
         closed       hooked                -
         closed       released              -
@@ -74,6 +79,7 @@ fn the_life_of_a_bead() {
         closed       blocked by the rig    -
         closed       submitted for review  -
         closed       sent back from review -
+        closed       due                   -
         closed       closed                closed
         failed       hooked                -
         failed       released              -
@@ -81,6 +87,7 @@ fn the_life_of_a_bead() {
         failed       blocked by the rig    -
         failed       submitted for review  -
         failed       sent back from review -
+        failed       due                   -
         failed       closed                closed
     "#]]
     .assert_eq(&table);
@@ -304,7 +311,9 @@ fn a_bad_setting_is_refused_with_its_name_and_what_it_takes() {
         DISPATCH_ENABLED is "yes", but it takes true or false
         AGENT_COMMAND is "claude 'open", but it takes a command with its arguments, quoted as in a shell
         RUN_TIMEOUT_S is "0", but it takes seconds from 1 to 86400
-        TOWN is "a/b", but it takes 1 to 64 letters, digits, '-' and '_'"#]].assert_eq(&said.join("\n"));
+        TOWN is "a/b", but it takes 1 to 64 letters, digits, '-' and '_'
+        CORS_ORIGIN is "*", but it takes an origin such as https://board.example.com, without a slash at the end
+        CORS_ORIGIN is "https://board.example.com/", but it takes an origin such as https://board.example.com, without a slash at the end"#]].assert_eq(&said.join("\n"));
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! What is said of agents, what they print, and what they are primed with, over HTTP. No rules: those are the
 //! engine's.
 
-use serde_json::json;
-
 use super::{Answer, Call};
 use crate::command::{Command, Error, Reply};
 use crate::store::Sql;
-use crate::wire::agents::AppendEvents;
+use crate::wire::agents::{AppendEvents, Appended};
 
 pub(super) fn set_status<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     match call.apply(Command::SetAgentStatus(call.by(), call.param(0), call.body()?))? {
@@ -37,8 +35,8 @@ pub(super) fn append_events<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error>
     let many = events.events.is_some();
     match call.apply(Command::AppendEvents(call.by(), events))? {
         Reply::Number(count) if many => {
-            Ok(Answer::created(&json!({"appended": true, "count": count})))
+            Ok(Answer::created(&Appended { appended: true, count: Some(count) }))
         }
-        _ => Ok(Answer::created(&json!({"appended": true}))),
+        _ => Ok(Answer::created(&Appended { appended: true, count: None })),
     }
 }

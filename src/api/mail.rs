@@ -1,16 +1,14 @@
 //! Mail over HTTP. No rules: those are the engine's.
 
-use serde_json::json;
-
 use super::{Answer, Call};
 use crate::command::{Command, Error, Reply};
 use crate::engine::mail_view;
 use crate::store::Sql;
-use crate::wire::agents::{AckMail, MailView, ReadMail};
+use crate::wire::agents::{AckMail, Acknowledged, MailView, ReadMail, Sent};
 
 pub(super) fn send<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     match call.apply(Command::SendMail(call.by(), call.body()?))? {
-        Reply::Number(id) => Ok(Answer::created(&json!({"sent": true, "id": id.to_string()}))),
+        Reply::Number(id) => Ok(Answer::created(&Sent { sent: true, id: id.to_string() })),
         _ => Ok(Answer::word("sent")),
     }
 }
@@ -34,7 +32,7 @@ pub(super) fn read<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
 pub(super) fn ack<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     let ack: AckMail = call.body()?;
     match call.apply(Command::AckMail(call.by(), call.param(0), ack.ids))? {
-        Reply::Number(count) => Ok(Answer::ok(&json!({"acknowledged": count}))),
+        Reply::Number(count) => Ok(Answer::ok(&Acknowledged { acknowledged: count })),
         _ => Ok(Answer::word("acknowledged")),
     }
 }

@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::describe::{ALL, Body, Data, Described, Query};
+use super::describe::{Body, Data, Described, Query, all};
 use super::{Access, Route, Routes};
 use crate::store::Sql;
 
@@ -14,10 +14,9 @@ pub fn missing<S: Sql + 'static>() -> Vec<String> {
     let routes: Vec<String> = Routes::<S>::ALL.iter().map(name).collect();
     let lacks = routes
         .iter()
-        .filter(|route| ALL.iter().all(|it| it.route != **route))
+        .filter(|route| all().all(|it| it.route != **route))
         .map(|route| format!("{route} has no entry in src/api/describe.rs"));
-    let extra = ALL
-        .iter()
+    let extra = all()
         .filter(|it| routes.iter().all(|route| route != it.route))
         .map(|it| format!("{} is described in src/api/describe.rs, and is no route", it.route));
     lacks.chain(extra).collect()
@@ -75,7 +74,7 @@ pub fn table<S: Sql + 'static>() -> String {
 fn described<S: Sql + 'static>() -> impl Iterator<Item = (&'static Route<S>, &'static Described)> {
     Routes::<S>::ALL.iter().filter_map(|route| {
         let wanted = name(route);
-        ALL.iter().find(|it| it.route == wanted).map(|it| (route, it))
+        all().find(|it| it.route == wanted).map(|it| (route, it))
     })
 }
 
@@ -119,7 +118,9 @@ fn operation<S>(
         "description": described.about,
         "content": { "application/json": { "schema": envelope } },
     });
-    responses.insert(described.status.to_string(), good);
+    for status in std::iter::once(described.status).chain(described.also) {
+        responses.insert(status.to_string(), good.clone());
+    }
     if !changes {
         responses.insert("304".to_owned(), json!({ "description": "It is as it was." }));
     }

@@ -11,7 +11,7 @@ use crate::command::{Command, Effect, Error, Moment, Reply, Tell};
 use crate::id::{Dice, Millis};
 use crate::limits;
 use crate::settings::Settings;
-use crate::store::{Member, Sql};
+use crate::store::{Deed, Member, Sql};
 use crate::wire::container::{AgentList, AgentStatus, Phase};
 
 /// How soon an unconfirmed start is asked for again, in milliseconds.
@@ -66,14 +66,12 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
-        match self.store.escalations_due(moment.now, limits::PAGE_ROWS) {
-            Ok(beads) => todo.extend(beads.into_iter().map(Command::EscalateAgain)),
-            Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
-        }
         let free = if settings.dispatch_enabled { free_slots(&crew, &settings) } else { 0 };
         match self.store.due(moment.now, free) {
-            Ok(beads) => todo.extend(beads.into_iter().map(|it| {
-                if it.deferred { Command::Due(it.bead) } else { Command::Claim(it.bead) }
+            Ok(deeds) => todo.extend(deeds.into_iter().map(|it| match it.deed {
+                Deed::Claim => Command::Claim(it.bead),
+                Deed::Undefer => Command::Due(it.bead),
+                Deed::Escalate => Command::EscalateAgain(it.bead),
             })),
             Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
         }
@@ -173,9 +171,6 @@ impl<S: Sql> Engine<S> {
         let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
         if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.
-            wakes.push(if at <= now { active } else { at });
-        }
-        if let Some(at) = self.store.next_escalation()? {
             wakes.push(if at <= now { active } else { at });
         }
         let soonest = now.plus(limits::ALARM_MIN_MS);

@@ -1,11 +1,8 @@
 //! The table `bead`.
 
-use serde::Deserialize;
-
 use super::{Sql, SqlError, Store, Value, to_json};
 use crate::bead::{Bead, Status};
 use crate::id::Millis;
-use crate::limits;
 
 /// A row as JSON, in the order of the fields of [`Bead`].
 pub(super) const ROW: &str = "json_array(bead.id, kind, bead.status, title, body, design, acceptance_criteria, priority, \
@@ -15,20 +12,8 @@ pub(super) const ROW: &str = "json_array(bead.id, kind, bead.status, title, body
      json(iif(blocked, 'true', 'false')), json_array(convoy, molecule, conflicts))";
 
 /// What an agent may take; word for word the condition of the index `bead_queue`.
-const QUEUE: &str =
+pub(super) const QUEUE: &str =
     "status = 'open' AND assignee = 'agent' AND acceptance_criteria IS NOT NULL AND blocked = 0";
-
-/// What goes back to the queue at a time; word for word the condition of the index `bead_deferred`.
-const DEFERRED: &str = "status = 'deferred' AND assignee = 'agent' AND defer_until IS NOT NULL";
-
-/// What the scheduler is to do with a bead.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Due {
-    /// Which.
-    pub bead: String,
-    /// Whether it was put off until now; else an agent may take it.
-    pub deferred: bool,
-}
 
 /// Which beads a list shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,43 +96,6 @@ impl<S: Sql> Store<S> {
     /// How many beads there are; names get longer as it grows.
     pub fn bead_count(&self) -> Result<i64, SqlError> {
         Ok(self.number("SELECT max(rowid) FROM bead", &[])?.unwrap_or(0))
-    }
-
-    /// What an agent may take now, the most urgent first, and what is deferred no more.
-    pub fn due(&self, now: Millis, limit: usize) -> Result<Vec<Due>, SqlError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(
-            &format!(
-                "SELECT json_array(id, json('true'))
-                 FROM (SELECT id FROM bead WHERE {DEFERRED} AND defer_until <= ?1 ORDER BY defer_until LIMIT {max}) AS deferred
-                 UNION ALL
-                 SELECT json_array(id, json('false'))
-                 FROM (SELECT id
-                       FROM bead
-                       WHERE {QUEUE} AND coalesce(not_before, 0) <= ?1 AND coalesce(defer_until, 0) <= ?1
-                       ORDER BY priority, updated_at
-                       LIMIT ?2) AS queue",
-                max = limits::DEFERRED_PER_TICK
-            ),
-            &[now.into(), limit.into()],
-        )
-    }
-
-    /// When the next bead may be taken, if there is room, or is deferred no more; none if none waits but for other
-    /// beads.
-    pub fn next_due(&self, room: bool) -> Result<Option<Millis>, SqlError> {
-        let at = self.number(
-            &format!(
-                "SELECT min(at)
-                 FROM (SELECT min(defer_until) AS at FROM bead WHERE {DEFERRED}
-                       UNION ALL
-                       SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
-                       FROM bead
-                       WHERE ? AND {QUEUE}) AS next"
-            ),
-            &[i64::from(room).into()],
-        )?;
-        Ok(at.map(Millis))
     }
 
     /// What could be begun now, whoever shall do it: the most urgent first, of those the newest. What is not

@@ -129,21 +129,6 @@ impl<S: Sql> Store<S> {
         Ok(count.unwrap_or(0))
     }
 
-    /// The beads of the escalations that are to be looked at by now.
-    pub fn escalations_due(&self, now: Millis, limit: u32) -> Result<Vec<String>, SqlError> {
-        self.all(
-            "SELECT json_quote(bead) FROM escalation WHERE next_at <= ? ORDER BY next_at LIMIT ?",
-            &[now.into(), limit.into()],
-        )
-    }
-
-    /// When an escalation is to be looked at next.
-    pub fn next_escalation(&self) -> Result<Option<Millis>, SqlError> {
-        let at =
-            self.number("SELECT min(next_at) FROM escalation WHERE next_at IS NOT NULL", &[])?;
-        Ok(at.map(Millis))
-    }
-
     /// Writes all that may change of an escalation.
     pub fn save_escalation(&self, it: &Escalation) -> Result<(), SqlError> {
         self.run(

@@ -5,12 +5,16 @@ use crate::bead::Bead;
 use crate::id::Millis;
 
 /// What belongs to a bead, in the order in which it goes.
-const PURGE: [&str; 5] = [
+const PURGE: [&str; 8] = [
     "DELETE FROM note WHERE bead = ?",
     // But for the line that says so, which keeps the numbers growing.
     "DELETE FROM bead_event WHERE bead = ? AND event <> 'deleted'",
     "DELETE FROM dependency WHERE bead = ?",
     "DELETE FROM dependency WHERE depends_on = ?",
+    // These two are walked: they are short, forget what is old, and a bead is seldom deleted.
+    "DELETE FROM review WHERE bead = ?",
+    "DELETE FROM molecule WHERE bead = ?",
+    "DELETE FROM escalation WHERE bead = ?",
     "DELETE FROM bead WHERE id = ?",
 ];
 

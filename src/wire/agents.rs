@@ -7,6 +7,7 @@ use super::rig::{AgentView, BeadView};
 
 /// Says of an agent how it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetAgentStatus {
     /// `idle`, `blocked` or `dead`; an agent may say `blocked` of itself.
     pub status: String,
@@ -17,6 +18,7 @@ pub struct SetAgentStatus {
 
 /// Appends to what an agent printed and did: one event, or many at once in `events`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppendEvents {
     /// Whose. Must be the caller, if the caller is an agent.
     pub agent_id: String,
@@ -33,6 +35,7 @@ pub struct AppendEvents {
 
 /// One of many events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewAgentEvent {
     /// `output`, `tool`, ….
     pub event_type: String,
@@ -46,6 +49,7 @@ pub struct NewAgentEvent {
 
 /// An event as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentEventView {
     /// Grows by one an agent; the cursor for `after_id`.
     pub id: i64,
@@ -61,6 +65,7 @@ pub struct AgentEventView {
 
 /// Sends a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SendMail {
     /// The caller, if the caller is an agent; otherwise an agent, `witness`, `mayor` or `operator`.
     pub from_agent_id: String,
@@ -83,6 +88,7 @@ pub struct ReadMail {
 
 /// Says which mails have come through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AckMail {
     /// Their ids.
     pub ids: Vec<String>,
@@ -90,6 +96,7 @@ pub struct AckMail {
 
 /// A mail as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailView {
     /// Its name among those of its reader.
     pub id: String,
@@ -111,6 +118,7 @@ pub struct MailView {
 
 /// What an agent is told when it begins, and when it has forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Prime {
     /// Itself.
     pub agent: AgentView,
@@ -124,4 +132,33 @@ pub struct Prime {
     pub checkpoint: Option<Value>,
     /// Always null so far; kept for Gastown's clients.
     pub current_step: Option<Value>,
+}
+
+/// Answer to [`AppendEvents`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Appended {
+    /// True.
+    pub appended: bool,
+    /// How many, where many were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+}
+
+/// Answer to [`SendMail`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Sent {
+    /// True.
+    pub sent: bool,
+    /// The mail's name among those of its reader.
+    pub id: String,
+}
+
+/// Answer to [`AckMail`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Acknowledged {
+    /// How many of them were new.
+    pub acknowledged: i64,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What holds for a rig.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigView {
     /// Which rig.
     pub rig_id: String,

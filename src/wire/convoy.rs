@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Makes a convoy of beads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateConvoy {
     /// One line.
     pub title: String,
@@ -13,6 +14,7 @@ pub struct CreateConvoy {
 
 /// A bead of a convoy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConvoyBead {
     /// Which.
     pub bead_id: String,
@@ -20,6 +22,7 @@ pub struct ConvoyBead {
 
 /// A convoy as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConvoyView {
     /// Its name.
     pub id: String,

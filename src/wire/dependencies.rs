@@ -7,6 +7,7 @@ use super::rig::BeadView;
 
 /// Has a bead depend on another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AddDependency {
     /// On which.
     pub depends_on: String,
@@ -17,6 +18,7 @@ pub struct AddDependency {
 
 /// What a bead depends on, and what depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dependencies {
     /// Its parent, and what it depends on, oldest first.
     pub dependencies: Vec<DependencyView>,
@@ -26,6 +28,7 @@ pub struct Dependencies {
 
 /// A dependency, with what is known of the bead at its other end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DependencyView {
     /// The other bead.
     pub id: String,
@@ -44,6 +47,7 @@ pub struct DependencyView {
 
 /// A bead that waits for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockedBead {
     /// Which.
     #[serde(flatten)]
@@ -54,6 +58,7 @@ pub struct BlockedBead {
 
 /// A line of the audit, in Gastown's shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventView {
     /// Grows; the cursor for `after`.
     pub seq: i64,

@@ -7,6 +7,7 @@ use super::rig::BeadView;
 
 /// Asks for help.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Escalate {
     /// One line.
     pub title: String,
@@ -29,6 +30,7 @@ pub struct Escalate {
 
 /// An escalation as the API shows it: its bead, and more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EscalationView {
     /// Its bead.
     #[serde(flatten)]

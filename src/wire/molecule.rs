@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Gives a bead steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateMolecule {
     /// Which bead.
     pub bead_id: String,
@@ -13,6 +14,7 @@ pub struct CreateMolecule {
 
 /// Steps in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Formula {
     /// 1 to 50.
     pub steps: Vec<StepView>,
@@ -20,6 +22,7 @@ pub struct Formula {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepView {
     /// One line.
     pub title: String,
@@ -29,6 +32,7 @@ pub struct StepView {
 
 /// A molecule as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MoleculeView {
     /// Its name.
     pub id: String,
@@ -48,6 +52,7 @@ pub struct MoleculeView {
 
 /// The step that an agent is at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentStep {
     /// Of which molecule.
@@ -64,6 +69,7 @@ pub struct CurrentStep {
 
 /// Says that a step is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Advance {
     /// What was done, 1 to 5,000 characters.
     pub summary: String,
@@ -74,6 +80,7 @@ pub struct Advance {
 
 /// Where the molecule is then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Advanced {
     /// Which molecule.

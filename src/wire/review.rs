@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Hands in a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubmitReview {
     /// Whose work it is; must be the caller, if the caller is an agent.
     pub agent_id: String,
@@ -21,6 +22,7 @@ pub struct SubmitReview {
 
 /// It is in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Submitted {
     /// True.
     pub submitted: bool,
@@ -30,6 +32,7 @@ pub struct Submitted {
 
 /// Says what came of a merge. An entry in the body is ignored: the one in the path counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompleteReview {
     /// `merged`, `conflict` or `failed`.
     pub status: String,
@@ -42,6 +45,7 @@ pub struct CompleteReview {
 
 /// A review as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReviewView {
     /// Its name; names sort by age.
     pub id: String,

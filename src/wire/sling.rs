@@ -7,6 +7,7 @@ use super::rig::{AgentView, BeadView};
 
 /// Makes a bead and hooks it to a free agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sling {
     /// One line, 1 to 500 characters.
     pub title: String,
@@ -29,6 +30,7 @@ pub struct Sling {
 
 /// The two as they are once hooked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Slung {
     /// In progress, with its agent.
     pub bead: BeadView,

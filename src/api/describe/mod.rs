@@ -1,6 +1,10 @@
 //! What each route takes and answers, for `openapi.json` and `docs/api.md`. It must say nothing that the handlers do
 //! not do; a route without an entry fails a test.
 
+mod crew;
+mod links;
+mod work;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::wire::container::{ExitReport, Heartbeats, Verdicts};
@@ -54,6 +58,8 @@ pub struct Described {
     pub body: Body,
     /// The status when all is well.
     pub status: u16,
+    /// Another one, when there was nothing left to do.
+    pub also: Option<u16>,
     /// What is answered.
     pub data: Data,
 }
@@ -77,7 +83,7 @@ const fn number(name: &'static str, about: &'static str) -> Query {
 
 const fn get(route: &'static str, about: &'static str, data: Shape) -> Described {
     let (query, body) = (&[] as &[Query], Body::None);
-    Described { route, about, query, body, status: 200, data: Data::Of(data) }
+    Described { route, about, query, body, status: 200, also: None, data: Data::Of(data) }
 }
 
 const fn asked(described: Described, query: &'static [Query]) -> Described {
@@ -91,7 +97,7 @@ const fn change(
     status: u16,
     data: Data,
 ) -> Described {
-    Described { route, about, query: &[], body, status, data }
+    Described { route, about, query: &[], body, status, also: None, data }
 }
 
 const BEAD: Data = Data::Of(of::<BeadView>);
@@ -117,8 +123,13 @@ const REFUSED_QUERY: &[Query] = &[
     number("limit", "how many, 100 without it and 1,000 at most"),
 ];
 
-/// Every route, in the order of the table of routes.
-pub const ALL: &[Described] = &[
+/// Every route.
+pub fn all() -> impl Iterator<Item = &'static Described> {
+    [ALL, links::ALL, crew::ALL, work::ALL].into_iter().flatten()
+}
+
+/// Beads, agents, their runs, and the rig.
+const ALL: &[Described] = &[
     change("POST /beads", "Makes a bead.", Body::Required(of::<CreateBead>), 201, BEAD),
     asked(get("GET /beads", "Lists beads, newest first.", list::<BeadView>), BEAD_QUERY),
     get("GET /beads/:id", "Shows a bead with its notes.", of::<BeadView>),
