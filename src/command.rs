@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::agent::Role;
+use crate::attempt::State;
 use crate::bead::Bead;
 use crate::id::Millis;
 use crate::molecule::Molecule;
@@ -94,7 +95,7 @@ pub enum Command {
     /// Asks again for a run that is not confirmed.
     AskAgain(String, i64),
     /// Acts on what the patrol saw of a run.
-    Act(String, i64, crate::engine::Judgement),
+    Act(String, i64, Judgement),
     /// The patrol saw these attempts alive, with the last activity of each.
     Saw(Vec<(i64, Millis)>),
     /// Makes a bead and hooks it to a free agent.
@@ -115,6 +116,19 @@ pub enum Command {
     AdvanceMolecule(Caller, String, Advance),
     /// Puts beads together.
     CreateConvoy(Caller, CreateConvoy),
+}
+
+/// What the patrol makes of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is alive; its last activity.
+    Alive(Millis),
+    /// It ended.
+    Over(State, String, Option<i32>, Option<String>),
+    /// The container did not answer, and it was not heard of for long.
+    Suspect,
+    /// It takes too long.
+    TooLong,
 }
 
 /// What the container said to a start.

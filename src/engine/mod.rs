@@ -54,7 +54,7 @@ mod view;
 
 pub(crate) use molecules::molecule_view;
 pub(crate) use prime::mail_view;
-pub use tick::{Judgement, Scheduled, Seen};
+pub use tick::{Scheduled, Seen};
 
 use crate::attempt;
 use crate::bead::{self, Bead};

@@ -7,7 +7,7 @@
 use super::runs::End;
 use super::{Apply, Engine, WITNESS, check};
 use crate::attempt::{Attempt, Event, State};
-use crate::command::{Command, Effect, Error, Moment, Reply, Tell};
+use crate::command::{Command, Effect, Error, Judgement, Moment, Reply, Tell};
 use crate::id::{Dice, Millis};
 use crate::limits;
 use crate::settings::Settings;
@@ -35,19 +35,6 @@ pub enum Seen {
     Absent,
     /// It knows the run.
     Present(Box<AgentStatus>),
-}
-
-/// What the patrol makes of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It is alive; its last activity.
-    Alive(Millis),
-    /// It ended.
-    Over(State, String, Option<i32>, Option<String>),
-    /// The container did not answer, and it was not heard of for long.
-    Suspect,
-    /// It takes too long.
-    TooLong,
 }
 
 impl<S: Sql> Engine<S> {
