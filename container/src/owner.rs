@@ -16,10 +16,12 @@ use beadrig::wire::container::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::clock;
 use crate::config::Config;
 use crate::launch::Launch;
 use crate::life::Event;
 use crate::limits::{ENDED_RUNS_MAX, REASON_CHARS_MAX};
+use crate::output::Source;
 use crate::policy::{self, Begin, Denial, Holder, Known, Load};
 use crate::process::{News, Order, Process};
 use crate::report::Reporter;
@@ -221,6 +223,10 @@ impl Owner {
             News::CouldNotSpawn(why) => Some(Denial::SpawnFailed { command, why: why.clone() }),
             _ => None,
         };
+        if let Some(failure) = &failure {
+            // For whoever reads the report, if the answer to the start is not heard.
+            run.output.push(Source::Stderr, failure.to_string(), clock::now());
+        }
         run.enter(match news {
             News::Spawned => Event::Spawned,
             News::CouldNotSpawn(_) | News::NotStarted => Event::NeverSpawned,

@@ -10,7 +10,7 @@ use super::http::{moment, within};
 use super::rig::{Rig, say_fault};
 use crate::command::{Command, Effect, StartAnswer, Tell};
 use crate::wire::PROTOCOL;
-use crate::wire::container::{AgentList, Problem, StartAgent, StopAgent};
+use crate::wire::container::{AgentList, AgentStatus, Problem, StartAgent, StopAgent};
 
 /// How long the container may take to answer, in milliseconds. The town gives up before, so that this only ends
 /// a wait for the town itself; and all of a tick's calls together stay below the tick's own deadline.
@@ -86,7 +86,13 @@ impl Rig {
         };
         let status = response.status_code();
         if (200..300).contains(&status) {
-            return StartAnswer::Accepted;
+            return match response.json::<AgentStatus>().await {
+                // Asked for again after it ended: its report, or the patrol, says how.
+                Ok(it) if it.status.is_over() => {
+                    StartAnswer::Unknown("it is over already".to_owned())
+                }
+                _ => StartAnswer::Accepted,
+            };
         }
         match response.json::<Problem>().await {
             Ok(problem) => match problem.code.as_str() {

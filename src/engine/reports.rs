@@ -147,7 +147,11 @@ fn end_of(report: &ExitReport) -> End {
     let (state, reason) = match reason {
         "timeout" => (State::Timeout, "took too long".to_owned()),
         "shutdown" => (State::Interrupted, "the container shut down".to_owned()),
-        "spawn_failed" => (State::Failed, "the agent's command could not be started".to_owned()),
+        // There was no process: all that was printed is why.
+        "spawn_failed" => {
+            let why = report.output_tail.clone().unwrap_or_else(|| "the command".to_owned());
+            return End::new(State::Failed, format!("start refused: {why}"));
+        }
         "exited" | "signal" => (State::Exited, how),
         other => (State::Exited, format!("{other}: {how}")),
     };

@@ -20,8 +20,9 @@ fn a_start_that_is_refused_is_taken_back_with_its_reason() {
     let bead = rig.bead_until(&id, "taken back", SOON, |bead| {
         bead["attempts"] == 1 && bead["status"] == "open"
     });
-    let note = find(&notes(&bead), "start refused");
-    assert!(note.starts_with("attempt 1 of 5: ") && note.contains(NO_SUCH), "{note}");
+    // Said by the answer to the start, or by the report if the machine is so busy that nobody waits for it.
+    let note = find(&notes(&bead), "attempt 1 of 5: ");
+    assert!(note.contains(NO_SUCH), "{note}");
     assert_eq!(bead["waiting"]["reason"], "back_off", "{bead:#}");
     assert!(bead["waiting"]["until"].is_string(), "{bead:#}");
     rig.idle(SOON);
