@@ -337,3 +337,20 @@ fn the_events_of_a_town_are_those_of_its_rigs_by_time() {
     let missing = json!([{"rig_id": "dead", "rig_name": "DEAD", "error": "Rig dead was deleted"}]);
     assert_eq!(answer["missing"], missing);
 }
+
+#[test]
+fn what_is_asked_by_name_walks_through_no_table() {
+    let mut book = Book::new();
+    let town = book.town("Home");
+    book.rig(&json!({"town_id": town, "name": "app", "id": "app"}), &Said::Done);
+    let sql = book.directory.registry.sql();
+    sql.asked.borrow_mut().clear();
+    book.ask("GET", "/rigs/app", "");
+    book.ask("GET", &format!("/towns/{town}/rigs"), "");
+    book.end_town(&town);
+    let sql = book.directory.registry.sql();
+    let asked = sql.asked.take();
+    assert!(asked.len() > 4, "{asked:?}");
+    let walks = asked.iter().flat_map(|it| sql.plan(it)).filter(|it| it.contains("SCAN"));
+    assert_eq!(walks.collect::<Vec<_>>(), [""; 0]);
+}
