@@ -14,6 +14,7 @@ use crate::wire::agents::{AppendEvents, ReadMail, SendMail, SetAgentStatus};
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
 use crate::wire::convoy::CreateConvoy;
 use crate::wire::dependencies::AddDependency;
+use crate::wire::directory::Register;
 use crate::wire::escalations::Escalate;
 use crate::wire::molecule::{Advance, Advanced, CreateMolecule};
 use crate::wire::review::{CompleteReview, SubmitReview};
@@ -116,6 +117,10 @@ pub enum Command {
     AdvanceMolecule(Caller, String, Advance),
     /// Puts beads together.
     CreateConvoy(Caller, CreateConvoy),
+    /// Makes the rig one of a town, and brings it back if it was deleted.
+    Register(Caller, Register),
+    /// Ends the rig and all that it holds.
+    DeleteEverything(Caller),
 }
 
 /// What the patrol makes of a run.

@@ -76,6 +76,19 @@ impl Dice {
         format!("{prefix}-{}{}", time36(now), self.base36(4))
     }
 
+    /// A UUID (version 4), as Gastown's clients expect for towns and rigs.
+    pub fn uuid(&mut self) -> String {
+        let (high, low) = (self.roll(), self.roll());
+        let variant = (low >> 48) & 0x3fff | 0x8000;
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{variant:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0x0fff,
+            low & 0xffff_ffff_ffff
+        )
+    }
+
     /// A job id: 12 hex digits, as the agent service has them.
     pub fn job_id(&mut self) -> String {
         format!("{:012x}", self.roll() >> 16)

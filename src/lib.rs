@@ -8,6 +8,7 @@ pub mod api;
 pub mod attempt;
 pub mod bead;
 pub mod command;
+pub mod directory;
 pub mod engine;
 pub mod escalation;
 pub mod id;

@@ -227,3 +227,18 @@ pub const ESCALATIONS_KEPT: i64 = 1_000;
 pub const ESCALATIONS_WAITING_MAX: i64 = 200;
 
 const HOUR_MS: i64 = 3_600_000;
+
+/// Characters in the name of a town or of a rig in a user's directory; as in Gastown.
+pub const DIRECTORY_NAME_CHARS_MAX: usize = 64;
+
+/// Towns of a user: each is a container.
+pub const TOWNS_PER_USER_MAX: usize = 100;
+
+/// Rigs of a town: all of them are asked when the town's events are read.
+pub const RIGS_PER_TOWN_MAX: usize = 100;
+
+/// Rigs of a town that are asked at once: a worker may have few connections open.
+pub const RIGS_AT_ONCE: usize = 20;
+
+/// Bytes in the name of a user.
+pub const USER_BYTES_MAX: usize = 128;

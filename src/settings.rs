@@ -56,7 +56,8 @@ pub const NAMES: [&str; 14] = [
 ];
 
 /// The settings that a rig may have of its own, by the names they have there.
-pub const OF_A_RIG: [&str; 9] = [
+pub const OF_A_RIG: [&str; 10] = [
+    "town",
     "agent_command",
     "agent_model",
     "dispatch_enabled",

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::refusal::{Code, Refusal};
 
 /// The parts of a path between its slashes.
-pub(super) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
+pub(crate) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
     if path.len() > limits::PATH_BYTES_MAX {
         let problem = format!("has {} bytes, it may have {}", path.len(), limits::PATH_BYTES_MAX);
         return Err(Refusal::invalid("path", problem));
@@ -23,7 +23,7 @@ pub(super) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
 }
 
 /// A body as the type that it should be.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     // A list would be read as the fields in their order.
     if body.trim_ascii().first() != Some(&b'{') {
         return Err(Refusal::new(Code::Invalid, "Invalid request body: must be a JSON object"));

@@ -24,6 +24,7 @@ mod once;
 #[cfg(feature = "schema")]
 pub mod openapi;
 mod refusals;
+mod registration;
 mod routes;
 mod work;
 
@@ -43,7 +44,9 @@ use crate::token::Caller;
 use crate::wire::rig::Health;
 use crate::wire::{Envelope, PROTOCOL};
 
+pub(crate) use body::{parse, segments};
 pub use headers::{Header, cors, preflight};
+pub(crate) use routes::params;
 pub use routes::{Access, Route, Routes};
 
 /// A request to one rig, by someone who was identified.
@@ -103,15 +106,20 @@ pub fn handle<S: Sql + 'static>(
         Err(Error::Refused(refusal)) => refuse_traced(engine, moment, request, &refusal),
         Err(Error::Fault(err)) => fault(moment, &err.to_string()),
     };
+    tag(method, request.if_none_match, &mut response);
+    response
+}
+
+/// Tags what a GET is answered, and leaves it out for whoever has it.
+pub(crate) fn tag(method: &str, if_none_match: Option<&str>, response: &mut Response) {
     if method == "GET" && response.status == 200 {
         let etag = headers::etag(&response.body);
-        if headers::is_known(&etag, request.if_none_match) {
+        if headers::is_known(&etag, if_none_match) {
             response.status = 304;
             response.body.clear();
         }
         response.headers.push(("etag", etag));
     }
-    response
 }
 
 /// Refuses a request of someone who was identified.
@@ -168,6 +176,7 @@ fn answer<S: Sql + 'static>(
         let problem = format!("may have {} bytes", limits::QUERY_BYTES_MAX);
         return Err(Refusal::invalid("query", problem).into());
     }
+    registration::must_be_there(engine, &segments)?;
     let (route, params) = routes::find::<S>(request.method, &segments)?;
     may_come(engine, request, route.access, &params)?;
     let call = Call { engine, moment, request, params, effects: RefCell::default() };
@@ -193,7 +202,7 @@ fn may_come<S: Sql>(
     let forbidden = |message: &str| Err(Refusal::new(Code::Forbidden, message).into());
     match (&request.caller, access) {
         (Caller::Operator { .. }, _) => Ok(()),
-        (Caller::Container { town }, _) if *town != engine.settings.town => {
+        (Caller::Container { town }, _) if *town != engine.effective()?.town => {
             forbidden("Token townId does not match the rig's town")
         }
         (Caller::Container { .. }, Access::Container | Access::Report) => Ok(()),

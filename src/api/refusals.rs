@@ -33,7 +33,8 @@ pub(super) fn trace<S: Sql>(
         | Code::ObjectUnavailable
         | Code::NotConfigured => false,
     };
-    if !traced {
+    // Of a rig that was deleted nothing is kept.
+    if !traced || engine.store.deleted_at()?.is_some() {
         return Ok(());
     }
     let (caller, id) = match &request.caller {

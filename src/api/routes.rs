@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    Answer, Call, agents, beads, crew, dependencies, escalations, health, mail, refusals, status,
-    work,
+    Answer, Call, agents, beads, crew, dependencies, escalations, health, mail, refusals,
+    registration, status, work,
 };
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
@@ -107,6 +107,8 @@ impl<S: Sql + 'static> Routes<S> {
         route("GET", "/status", Access::Rig, status),
         route("GET", "/health", Access::Rig, health),
         route("GET", "/refusals", Access::Operator, refusals::list),
+        route("PUT", "/registration", Access::Operator, registration::register),
+        route("DELETE", "/everything", Access::Operator, registration::delete_everything),
     ];
 }
 
@@ -142,7 +144,7 @@ pub(super) fn allowed<S: Sql + 'static>(segments: &[String]) -> String {
     methods.join(", ")
 }
 
-fn params(path: &str, segments: &[String]) -> Option<Vec<String>> {
+pub(crate) fn params(path: &str, segments: &[String]) -> Option<Vec<String>> {
     let mut parts = path.trim_start_matches('/').split('/');
     let mut params = Vec::new();
     for segment in segments {

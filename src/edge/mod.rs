@@ -9,12 +9,14 @@
 //! | `rig` | the Durable Object of a rig: requests and the alarm |
 //! | `perform` | effects: asking the container, arming the alarm, telling |
 //! | `town` | the Durable Object that owns a town's container |
+//! | `directory` | the Durable Object of a user's towns and rigs |
 //! | `http` | bodies with a bound, answers, deadlines |
 //! | `sql` | a Durable Object's SQLite as the store's seam |
 
 #[cfg(feature = "bench")]
 mod bench;
 mod config;
+mod directory;
 mod http;
 mod perform;
 mod rig;
@@ -77,6 +79,7 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
         return here(&req.inner().method(), body).map_err(unreachable_object);
     }
     let (binding, name) = match segments.as_slice() {
+        ["api", "users", user, _, ..] => ("DIRECTORY", *user),
         ["api", "rigs", rig, _, ..] => ("RIG", *rig),
         ["api", "towns", town, "container", _, ..] => ("TOWN_CONTAINER", *town),
         #[cfg(any(feature = "bench", feature = "faults"))]
@@ -84,17 +87,29 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
         _ => return Err(Refusal::new(Code::NotFound, "Not found")),
     };
     let caller = http::caller(&req, &secrets(env)?)?;
-    if binding == "TOWN_CONTAINER" && !matches!(caller, Caller::Operator { .. }) {
-        return Err(Refusal::new(Code::Forbidden, "only the operator may speak to the container"));
+    if let ("TOWN_CONTAINER" | "DIRECTORY", Caller::Container { .. } | Caller::Agent(_)) =
+        (binding, &caller)
+    {
+        let message = match binding {
+            "DIRECTORY" => crate::directory::FORBIDDEN,
+            _ => "only the operator may speak to the container",
+        };
+        return Err(Refusal::new(Code::Forbidden, message));
     }
+    let name = if binding == "DIRECTORY" { crate::directory::user(name)? } else { named(name)? };
+    let object = env.durable_object(binding).and_then(|namespace| namespace.get_by_name(&name));
+    object.map_err(unreachable_object)?.fetch_with_request(req).await.map_err(unreachable_object)
+}
+
+/// The name of an object in a path, if it is one.
+fn named(name: &str) -> std::result::Result<String, Refusal> {
     let fits = (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if !fits {
-        let message = format!("{name:?} is no name: 1 to 64 letters, digits, '-' and '_'");
-        return Err(Refusal::new(Code::Invalid, message));
+    if fits {
+        return Ok(name.to_owned());
     }
-    let object = env.durable_object(binding).and_then(|namespace| namespace.get_by_name(name));
-    object.map_err(unreachable_object)?.fetch_with_request(req).await.map_err(unreachable_object)
+    let message = format!("{name:?} is no name: 1 to 64 letters, digits, '-' and '_'");
+    Err(Refusal::new(Code::Invalid, message))
 }
 
 /// Who may call. The rest of the environment is for the objects, which read it once.

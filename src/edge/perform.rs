@@ -125,7 +125,8 @@ impl Rig {
         path: &str,
         body: Option<String>,
     ) -> std::result::Result<Response, String> {
-        let town = &self.engine().map_err(|err| err.message)?.settings.town;
+        let engine = self.engine().map_err(|err| err.message)?;
+        let town = engine.effective().map_err(|err| err.to_string())?.town;
         let call = async {
             let mut init = RequestInit::new();
             init.with_method(method);
@@ -138,7 +139,7 @@ impl Rig {
             // A new stub each time: one that failed stays broken.
             self.env
                 .durable_object("TOWN_CONTAINER")?
-                .get_by_name(town)?
+                .get_by_name(&town)?
                 .fetch_with_request(request)
                 .await
         };

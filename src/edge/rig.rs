@@ -136,8 +136,26 @@ impl Rig {
         if let Some(fault) = &response.fault {
             say_fault(fault);
         }
-        self.notice(std::mem::take(&mut response.effects)).await.map_err(platform)?;
+        let effects = std::mem::take(&mut response.effects);
+        match engine.store.deleted_at() {
+            Ok(Some(_)) => self.end(effects).await.map_err(platform)?,
+            _ => self.notice(effects).await.map_err(platform)?,
+        }
         http::respond(response, &method).map_err(platform)
+    }
+
+    /// What a rig that is deleted still does: it has its runs ended, and sees to it that nothing wakes it.
+    async fn end(&self, effects: Vec<Effect>) -> Result<()> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let asked = effects.into_iter().filter(|it| !matches!(it, Effect::WakeAt(_)));
+        self.perform(asked.collect()).await?;
+        // Brought back meanwhile, it has an alarm of its own.
+        match self.engine.as_ref().map(|engine| engine.store.deleted_at()) {
+            Ok(Ok(None)) => Ok(()),
+            _ => self.state.storage().delete_alarm().await,
+        }
     }
 
     /// One tick. The steps fail one by one; what a step could not do, the next tick finds in the rows.
@@ -224,7 +242,7 @@ fn open(state: &State, env: &Env) -> std::result::Result<Engine<DurableSql>, Str
 }
 
 /// Waits for something that may panic.
-async fn caught<T>(work: impl Future<Output = T>) -> std::result::Result<T, String> {
+pub(super) async fn caught<T>(work: impl Future<Output = T>) -> std::result::Result<T, String> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
         text.or_else(|| panic.downcast_ref::<String>().cloned())

@@ -13,7 +13,7 @@ use crate::command::{Effect, Error, Reply, Tell};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::settings::{OF_A_RIG, Settings};
-use crate::store::{Sql, SqlError};
+use crate::store::{Sql, SqlError, is_setting};
 use crate::token::Caller;
 use crate::wire::config::ConfigView;
 
@@ -72,6 +72,7 @@ impl<S: Sql> Engine<S> {
         let env_vars = self.env_vars()?;
         Ok(ConfigView {
             rig_id: self.rig.clone(),
+            town: settings.town,
             git_url: self.git_url()?,
             default_branch: self.default_branch()?,
             prefix: self.prefix()?,
@@ -85,7 +86,14 @@ impl<S: Sql> Engine<S> {
             idle_alarm_ms: settings.idle_alarm_ms,
             run_timeout_s: settings.run_timeout_s,
             env_vars: env_vars.into_iter().map(|(name, it)| (name, mask(&it))).collect(),
-            overridden: self.store.standing()?.config.keys().cloned().collect(),
+            overridden: self
+                .store
+                .standing()?
+                .config
+                .keys()
+                .filter(|it| is_setting(it))
+                .cloned()
+                .collect(),
         })
     }
 }
@@ -115,6 +123,9 @@ impl<S: Sql> Apply<'_, S> {
                 changed.push((name.as_str(), new));
             }
         }
+        if changed.iter().any(|(name, _)| *name == "town") {
+            self.may_move_by_hand()?;
+        }
         for (name, value) in &changed {
             self.store().set_config(name, value.as_deref())?;
         }
@@ -132,7 +143,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     /// A value as it is kept; none removes.
-    fn checked(&self, name: &str, value: &Value) -> Result<Option<String>, Error> {
+    pub(super) fn checked(&self, name: &str, value: &Value) -> Result<Option<String>, Error> {
         if name == "env_vars" {
             return self.checked_env(value);
         }

@@ -27,6 +27,7 @@
 //! | `reviews` | branches that wait to be merged |
 //! | `molecules`, `convoys` | steps of a bead, and beads that belong together |
 //! | `refs` | what may be handed to git |
+//! | `registration` | the rig as one of a town, and its end |
 
 mod agents;
 mod beads;
@@ -43,7 +44,8 @@ mod molecules;
 mod output;
 mod prime;
 mod prompt;
-mod refs;
+pub(crate) mod refs;
+mod registration;
 mod removal;
 mod reports;
 mod reviews;
@@ -208,6 +210,8 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::CreateMolecule(by, fields) => self.create_molecule(&by, fields),
             C::AdvanceMolecule(by, agent, fields) => self.advance_molecule(&by, &agent, fields),
             C::CreateConvoy(by, fields) => self.create_convoy(&by, fields),
+            C::Register(by, fields) => self.register(&by, &fields),
+            C::DeleteEverything(by) => self.delete_everything(&by),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::refusal::Refusal;
 
 /// A branch as git allows it (`git check-ref-format --branch`).
-pub(super) fn branch(field: &str, text: &str) -> Result<String, Refusal> {
+pub(crate) fn branch(field: &str, text: &str) -> Result<String, Refusal> {
     let name = text.trim();
     let part = |it: &str| !it.is_empty() && !it.starts_with('.') && !it.ends_with('.');
     // Git's own locks; other spellings are no files of git.
@@ -33,7 +33,7 @@ pub(super) fn branch(field: &str, text: &str) -> Result<String, Refusal> {
 }
 
 /// Where a repository is: `https://…`, `ssh://…`, `git@host:path`, `file://…` or an absolute path.
-pub(super) fn git_url(text: &str) -> Result<String, Refusal> {
+pub(crate) fn git_url(text: &str) -> Result<String, Refusal> {
     let url = text.trim();
     let plain = !url.is_empty()
         && url.len() <= limits::URL_BYTES_MAX

@@ -145,6 +145,9 @@ impl<S: Sql> Engine<S> {
 
     /// When the rig wants to be woken next, by what is true now; none: not before something happens.
     pub fn next_wake(&self, now: Millis) -> Result<Option<Millis>, Error> {
+        if self.store.deleted_at()?.is_some() {
+            return Ok(None);
+        }
         let (crew, bad) = self.store.crew()?;
         let settings = self.in_force("nextWake", &mut Vec::new());
         let active = now.plus(settings.active_alarm_ms);

@@ -15,7 +15,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ];
 
 impl<S: Sql> Store<S> {
-    pub(super) fn migrate(&self) -> Result<(), SqlError> {
+    pub(super) fn migrate(&self, migrations: &[&str]) -> Result<(), SqlError> {
         // Fails on a database that has no tables yet, and only there.
         let applied = if let Ok(version) = self.number("SELECT max(version) FROM migration", &[]) {
             version.unwrap_or(0)
@@ -25,7 +25,7 @@ impl<S: Sql> Store<S> {
                 )?;
             self.number("SELECT max(version) FROM migration", &[])?.unwrap_or(0)
         };
-        for (version, script) in (1i64..).zip(MIGRATIONS).filter(|(version, _)| applied < *version)
+        for (version, script) in (1i64..).zip(migrations).filter(|(version, _)| applied < *version)
         {
             self.sql.atomically(|| {
                 self.sql.script(script)?;

@@ -13,12 +13,14 @@ mod dependencies;
 mod due;
 mod escalations;
 mod events;
+mod everything;
 mod kept_answers;
 mod mail;
 mod migrate;
 mod molecules;
 mod notes;
 mod refused_calls;
+mod registry;
 mod removal;
 mod reviews;
 pub mod sql;
@@ -40,10 +42,12 @@ pub use dependencies::{Blocker, Dependency, Linked};
 pub use due::{Deed, Due};
 pub use escalations::{Escalation, NewEscalation};
 pub use events::BeadEvent;
+pub(crate) use everything::is_setting;
 pub use kept_answers::KeptAnswer;
 pub use mail::{Mail, NewMail};
 pub use notes::Note;
 pub use refused_calls::RefusedCall;
+pub use registry::{Registry, Town, TownRig};
 pub use sql::{Sql, SqlError, Value};
 
 use crate::limits;
@@ -60,8 +64,13 @@ pub struct Store<S> {
 impl<S: Sql> Store<S> {
     /// Opens the store, bringing its schema up to date; one statement when it is.
     pub fn open(sql: S) -> Result<Self, SqlError> {
+        Self::open_as(sql, migrate::MIGRATIONS)
+    }
+
+    /// As `open`, with the schema of these migrations.
+    fn open_as(sql: S, migrations: &[&str]) -> Result<Self, SqlError> {
         let store = Self { sql, open: AtomicBool::new(false), standing: Mutex::default() };
-        store.migrate()?;
+        store.migrate(migrations)?;
         Ok(store)
     }
 

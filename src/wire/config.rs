@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct ConfigView {
     /// Which rig.
     pub rig_id: String,
+    /// Its town: the rigs of a town share its container.
+    pub town: String,
     /// Where its repository is; without one, nothing is merged.
     pub git_url: Option<String>,
     /// What is merged into.

@@ -11,6 +11,7 @@
 //! | `unreachable` | a container that hangs does not make the rig hang |
 //! | `taken_back` | what a person takes back stops |
 //! | `access` | who may do what, and that no token is in a log |
+//! | `towns` | what is made through a directory works, and what is deleted there is over |
 //! | `restart` | what was answered is still there afterwards |
 
 #![allow(
@@ -32,4 +33,5 @@ mod starts;
 mod storm;
 mod support;
 mod taken_back;
+mod towns;
 mod unreachable;

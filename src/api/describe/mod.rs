@@ -3,6 +3,7 @@
 
 mod crew;
 mod links;
+mod registration;
 mod work;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -125,7 +126,7 @@ const REFUSED_QUERY: &[Query] = &[
 
 /// Every route.
 pub fn all() -> impl Iterator<Item = &'static Described> {
-    [ALL, links::ALL, crew::ALL, work::ALL].into_iter().flatten()
+    [ALL, links::ALL, crew::ALL, work::ALL, registration::ALL].into_iter().flatten()
 }
 
 /// Beads, agents, their runs, and the rig.
