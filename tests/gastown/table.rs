@@ -1,5 +1,7 @@
 //! The calls of Gastown's clients, in an order in which one prepares the next, and how they are asked of a rig.
 
+#![allow(dead_code, reason = "each test crate uses its part")]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
