@@ -1,4 +1,4 @@
-//! Where in the audit a time is: found without walking, whatever lines are missing.
+//! The audit: where in it a time is, found without walking, whatever lines are missing; and what may not fill it.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -6,7 +6,7 @@ mod support;
 
 use beadrig::id::Millis;
 use beadrig::store::{BeadEvent, Sql};
-use support::{START, TestRig};
+use support::{START, TestRig, agent};
 
 #[test]
 fn a_time_is_found_in_the_audit_by_halves() {
@@ -42,4 +42,32 @@ fn a_time_is_found_in_the_audit_by_halves() {
         let later: Vec<i64> = left.iter().filter(|it| it.at > at).map(|it| it.seq).collect();
         assert_eq!(after, later, "after {ms} ms");
     }
+}
+
+/// A run that was given up and calls in a loop drove everything else out of the log.
+#[test]
+fn a_run_that_goes_on_after_its_end_is_told_once() {
+    let mut rig = TestRig::new();
+    let bead = rig.assigned("mine");
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    let me = agent(&start);
+    rig.operator("PATCH", &format!("/beads/{bead}"), r#"{"assignee":""}"#);
+    let lines = |rig: &TestRig| {
+        let all = rig.engine.store.events_of(&bead).unwrap();
+        all.iter().filter(|it| it.event == "stale_attempt").count()
+    };
+    let note = format!("/beads/{bead}/notes");
+    for _ in 0..200 {
+        assert_eq!(rig.call(&me, "POST", &note, r#"{"text":"still here"}"#).0, 409);
+        rig.pass(1_000);
+    }
+    assert_eq!(lines(&rig), 1);
+    // Something happened since: it is told again.
+    rig.operator("POST", &note, r#"{"text":"who is that?"}"#);
+    rig.operator("PATCH", &format!("/beads/{bead}"), r#"{"title":"another"}"#);
+    for _ in 0..200 {
+        assert_eq!(rig.call(&me, "POST", &note, r#"{"text":"still here"}"#).0, 409);
+    }
+    assert_eq!(lines(&rig), 2);
 }

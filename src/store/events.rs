@@ -67,6 +67,18 @@ impl<S: Sql> Store<S> {
         )
     }
 
+    /// The last line of a bead's audit.
+    pub fn last_event_of(&self, bead: &str) -> Result<Option<BeadEvent>, SqlError> {
+        self.one(
+            "SELECT json_array(seq, bead, at, actor, event, old, new, data)
+             FROM bead_event
+             WHERE bead = ?
+             ORDER BY seq DESC
+             LIMIT 1",
+            &[bead.into()],
+        )
+    }
+
     /// The audit of the rig or of one bead after a line, oldest first.
     pub fn events(
         &self,
