@@ -6,6 +6,8 @@
 
 #[path = "cost/live.rs"]
 mod live;
+#[path = "cost/reads.rs"]
+mod reads;
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -43,6 +43,12 @@ fn a_bead_is_done_step_by_step() {
         json!({"moleculeId": id, "currentStep": 0, "totalSteps": 2, "status": "active",
             "step": {"title": "look", "instructions": "read the code"}})
     );
+    let path = format!("/agents/{}/prime", start.agent_id);
+    let primed = rig.operator("GET", &path, "").1;
+    assert_eq!(
+        primed["data"]["current_step"]["step"]["title"], "look",
+        "an agent is primed with it"
+    );
     let first = json!({"moleculeId": id, "previousStep": 0, "currentStep": 1, "totalSteps": 2,
         "completed": false});
     // Said twice with its step, it is said once.

@@ -101,7 +101,6 @@ fn a_bead_that_is_deleted_at_work_calls_its_run_off() {
             Toast close b1
                 refused: 404 not_found Bead b1 not found
             Toast done
-                b1 stale_attempt by Toast #1
                 refused: 409 stale_attempt attempt #1 of agent Toast is over; stop
             beats
                 Toast #1: stop

@@ -88,6 +88,49 @@ fn sql_stands_in_the_store_alone() {
     });
 }
 
+/// Whether there is a test of that name.
+fn is_test(sources: &[(PathBuf, String)], name: &str) -> bool {
+    sources.iter().any(|(_, text)| text.contains(&format!("fn {name}(")))
+}
+
+#[test]
+fn what_went_wrong_elsewhere_has_a_test_or_a_reason() {
+    let sources = sources();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/incidents.md");
+    let text = fs::read_to_string(path).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains(|c: char| c.is_ascii_digit()))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() > 60, "the rows were found");
+    for row in &rows {
+        let [number, what, how] = row[..] else { panic!("{row:?} has not three cells") };
+        let named: Vec<&str> = how.split('`').skip(1).step_by(2).collect();
+        assert!(
+            !named.is_empty() || how.starts_with("not here: "),
+            "{number} {what}: no test, no reason"
+        );
+        for name in named {
+            assert!(is_test(&sources, name), "{number} {what}: there is no test {name}");
+        }
+    }
+}
+
+/// Tests that other tests lean on by name.
+#[test]
+fn the_tests_that_show_what_differs_from_gastown_are_there() {
+    let sources = sources();
+    let (_, text) = sources.iter().find(|(path, _)| path.ends_with("tests/gastown.rs")).unwrap();
+    let (_, list) = text.split_once("const ELSEWHERE").unwrap();
+    let list = list.split_once("];").unwrap().0;
+    let named: Vec<&str> = list.split('"').skip(3).step_by(4).collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        assert!(is_test(&sources, name), "there is no test {name}");
+    }
+}
+
 /// Every migration that shipped, and its hash: none is ever edited. A new one is added here.
 const SHIPPED: [(&str, u64); 6] = [
     ("0001_init.sql", 0xa843_796a_47f2_082f),

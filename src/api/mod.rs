@@ -210,6 +210,9 @@ fn may_come<S: Sql>(
         (Caller::Agent(claims), _) if claims.rig_id != engine.rig => {
             forbidden("Token rigId does not match route")
         }
+        (Caller::Agent(claims), _) if claims.town_id != engine.effective()?.town => {
+            forbidden("Token townId does not match the rig's town")
+        }
         (Caller::Agent(_), Access::Operator | Access::Container) => {
             forbidden("an agent may not do this; leave it to a person")
         }

@@ -11,7 +11,6 @@ use super::http::{answer, moment, now};
 use super::rig::{Rig, platform};
 use super::sql::DurableSql;
 use crate::engine::Engine;
-use crate::id::Dice;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Sql as _, SqlError, Value};
 
@@ -79,31 +78,33 @@ impl Rig {
         }))
     }
 
-    /// Puts closed beads, three events each, and output of agents straight into storage.
+    /// Puts closed beads, which the first agent held, and three events each straight into storage.
     fn seed(&self, body: &[u8]) -> Result<(), Refusal> {
         let seed: Seed = serde_json::from_slice(body)
             .map_err(|err| Refusal::new(Code::Invalid, err.to_string()))?;
         let sql = self.engine()?.store.sql();
-        let (at, mut dice) = (now(), Dice::new(7));
-        let holder = seed.agents.first();
+        let holder: Value = seed.agents.first().into();
+        let (at, beads): (Value, Value) = (now().into(), seed.beads.into());
         sql.atomically(|| {
-            for n in 0..seed.beads {
-                let id: Value = format!("seed-{n}-{}", dice.base36(4)).into();
-                let at: Value = at.plus(n - seed.beads).into();
-                sql.run(
-                    "INSERT INTO bead (id, kind, status, title, body, priority, assignee, assignee_agent_id,
-                         created_at, created_by, updated_at, closed_at, close_reason, finished)
-                     VALUES (?1, 'issue', 'closed', 'seeded', 'a closed bead', 2, 'agent', ?3, ?2, 'seed', ?2, ?2,
-                         'Closed', 1)",
-                    &[id.clone(), at.clone(), holder.into()],
-                )?;
-                for event in ["created", "hooked", "closed"] {
-                    sql.run(
-                        "INSERT INTO bead_event (bead, at, actor, event) VALUES (?, ?, 'seed', ?)",
-                        &[id.clone(), at.clone(), event.into()],
-                    )?;
-                }
-            }
+            // Two statements, however much past there is.
+            sql.run(
+                "INSERT INTO bead (id, kind, status, title, body, priority, assignee, assignee_agent_id,
+                     created_at, created_by, updated_at, closed_at, close_reason, finished)
+                 WITH RECURSIVE past (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM past WHERE n < ?2)
+                 SELECT 'seed-' || n, 'issue', 'closed', 'seeded', 'a closed bead', 2, 'agent', ?3,
+                     ?1 - ?2 + n, 'seed', ?1 - ?2 + n, ?1 - ?2 + n, 'Closed', 1
+                 FROM past
+                 WHERE n <= ?2",
+                &[at.clone(), beads.clone(), holder],
+            )?;
+            sql.run(
+                "INSERT INTO bead_event (bead, at, actor, event)
+                 WITH RECURSIVE past (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM past WHERE n < ?2)
+                 SELECT 'seed-' || n, ?1 - ?2 + n, 'seed', event.value
+                 FROM past, json_each('[\"created\", \"hooked\", \"closed\"]') AS event
+                 WHERE n <= ?2",
+                &[at, beads],
+            )?;
             if seed.silence_ms > 0 {
                 sql.run(
                     "UPDATE attempt SET last_seen = last_seen - ? WHERE ended_at IS NULL",

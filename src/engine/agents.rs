@@ -106,6 +106,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     pub(super) fn hook_bead(&mut self, by: &Caller, agent: &str, id: &str) -> Result<Reply, Error> {
+        self.speaker(by)?;
         let before = self.bead(id)?;
         let member = self.member(agent)?;
         if before.hooked_by.as_deref() == Some(agent) {

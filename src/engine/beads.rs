@@ -325,13 +325,13 @@ impl<S: Sql> Apply<'_, S> {
         id: &str,
         reason: Option<String>,
     ) -> Result<Reply, Error> {
+        let speaker = self.speaker(by)?;
         let found = self.bead(id)?;
         if found.status == Status::Open {
             return Err(
                 Refusal::new(Code::Conflict, format!("{} is already open", found.id)).into()
             );
         }
-        let speaker = self.speaker(by)?;
         let status = Some(Status::Open.as_str().to_owned());
         let change = UpdateBead { status, reason, ..UpdateBead::default() };
         self.change_bead(by, speaker.as_ref(), found, change)

@@ -115,6 +115,9 @@ impl<S: Sql> Engine<S> {
             | Command::CreateBead(caller, _)
             | Command::AddDependency(caller, ..)
             | Command::RemoveDependency(caller, ..)
+            | Command::ReopenBead(caller, ..)
+            | Command::HookBead(caller, ..)
+            | Command::UnhookBead(caller, _)
             | Command::Checkpoint(caller, ..)
             | Command::Heartbeat(caller, _)
             | Command::SubmitReview(caller, _)
@@ -133,14 +136,20 @@ impl<S: Sql> Engine<S> {
         let Some(attempt) = number.map(|it| self.store.attempt(it)).transpose()?.flatten() else {
             return Ok(());
         };
+        let (event, number) = ("stale_attempt", attempt.number.to_string());
+        // One that goes on and on is told once: it must not drive out what others did, nor cost rows.
+        let last = self.store.last_event_of(&attempt.bead)?;
+        if last.is_some_and(|it| it.event == event && it.new.as_deref() == Some(&number)) {
+            return Ok(());
+        }
         self.store.add_event(&BeadEvent {
             seq: 0,
             bead: attempt.bead,
             at: moment.now,
             actor: attempt.agent,
-            event: "stale_attempt".to_owned(),
+            event: event.to_owned(),
             old: None,
-            new: Some(attempt.number.to_string()),
+            new: Some(number),
             data: Some(refusal.message.clone()),
         })?;
         Ok(())

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::beads::owns;
 use super::{Apply, Engine, actor, check};
+use crate::bead::Bead;
 use crate::command::{Error, Reply};
 use crate::limits;
 use crate::molecule::{Event, Molecule, State, Step};
@@ -117,20 +118,26 @@ impl<S: Sql> Engine<S> {
     /// The step that an agent is at, or why there is none.
     pub fn current_step(&self, agent: &str) -> Result<CurrentStep, Error> {
         let member = self.store.member(agent)?.ok_or_else(|| Refusal::no_agent(agent))?;
-        let molecule = self.molecule_of(&member)?;
-        let current = molecule.as_ref().and_then(|it| Some((it, it.current()?)));
-        let Some((molecule, step)) = current else {
-            let message = "No active molecule for this agent";
-            return Err(Refusal::new(Code::NotFound, message).into());
-        };
-        Ok(CurrentStep {
-            molecule_id: molecule.id.clone(),
-            current_step: molecule.step,
-            total_steps: molecule.steps.len(),
-            step: step_view(step),
-            status: molecule.state.as_str().to_owned(),
-        })
+        let current = self.molecule_of(&member)?.as_ref().and_then(current_view);
+        let none = || Refusal::new(Code::NotFound, "No active molecule for this agent");
+        Ok(current.ok_or_else(none)?)
     }
+
+    /// The step that a bead is at, if it has steps and is not past the last.
+    pub(super) fn step_of(&self, bead: &Bead) -> Result<Option<CurrentStep>, Error> {
+        let Some(id) = &bead.ties.molecule else { return Ok(None) };
+        Ok(self.store.molecule(id)?.as_ref().and_then(current_view))
+    }
+}
+
+fn current_view(molecule: &Molecule) -> Option<CurrentStep> {
+    Some(CurrentStep {
+        molecule_id: molecule.id.clone(),
+        current_step: molecule.step,
+        total_steps: molecule.steps.len(),
+        step: step_view(molecule.current()?),
+        status: molecule.state.as_str().to_owned(),
+    })
 }
 
 /// A molecule as it is shown.

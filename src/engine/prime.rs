@@ -24,13 +24,14 @@ impl<S: Sql> Engine<S> {
         ];
         let open = open.map(|(name, value)| (name.to_owned(), value));
         let agent_view = self.agent_view(member, now)?;
+        let step = hooked.as_ref().map(|bead| self.step_of(bead)).transpose()?;
         Ok(Prime {
+            current_step: step.flatten(),
             hooked_bead: hooked.map(|bead| self.bead_view(bead, now)).transpose()?,
             undelivered_mail: self.store.waiting_mail(agent)?.into_iter().map(mail_view).collect(),
             open_beads: self.list_beads(&open, now)?,
             checkpoint: agent_view.checkpoint.clone(),
             agent: agent_view,
-            current_step: None,
         })
     }
 

@@ -67,6 +67,18 @@ impl<S: Sql> Store<S> {
         )
     }
 
+    /// The last line of a bead's audit.
+    pub fn last_event_of(&self, bead: &str) -> Result<Option<BeadEvent>, SqlError> {
+        self.one(
+            "SELECT json_array(seq, bead, at, actor, event, old, new, data)
+             FROM bead_event
+             WHERE bead = ?
+             ORDER BY seq DESC
+             LIMIT 1",
+            &[bead.into()],
+        )
+    }
+
     /// The audit of the rig or of one bead after a line, oldest first.
     pub fn events(
         &self,
@@ -92,12 +104,27 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// The last line of the audit that is not after a time: walked back from the newest, past what came after it.
+    /// How far the audit had come at a time: looked for by halves, for lines are written in the order of their times;
+    /// so that a time long ago costs no more than one just now.
     pub fn last_event_until(&self, at: Millis) -> Result<i64, SqlError> {
-        let seq = self.number(
-            "SELECT seq FROM bead_event WHERE at <= ? ORDER BY seq DESC LIMIT 1",
-            &[at.into()],
-        )?;
-        Ok(seq.unwrap_or(0))
+        let newest = self.number("SELECT max(seq) FROM bead_event", &[])?;
+        let (mut low, mut high) = (0, newest.unwrap_or(0));
+        while low < high {
+            let middle = low + (high - low + 1) / 2;
+            // The last line of the lower half, if that was later. Numbers are missing where beads were deleted.
+            let later = self.number(
+                "SELECT CASE WHEN at > ? THEN seq END
+                 FROM bead_event
+                 WHERE seq > ? AND seq <= ?
+                 ORDER BY seq DESC
+                 LIMIT 1",
+                &[at.into(), low.into(), middle.into()],
+            )?;
+            match later {
+                Some(seq) => high = seq - 1,
+                None => low = middle,
+            }
+        }
+        Ok(low)
     }
 }

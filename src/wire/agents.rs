@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::molecule::CurrentStep;
 use super::rig::{AgentView, BeadView};
 
 /// Says of an agent how it is.
@@ -130,8 +131,8 @@ pub struct Prime {
     pub open_beads: Vec<BeadView>,
     /// What was left for it on its bead.
     pub checkpoint: Option<Value>,
-    /// Always null so far; kept for Gastown's clients.
-    pub current_step: Option<Value>,
+    /// The step that its bead is at, if it is done in steps.
+    pub current_step: Option<CurrentStep>,
 }
 
 /// Answer to [`AppendEvents`].
