@@ -5,21 +5,27 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::describe::{Body, Data, Described, Query, all};
+use super::describe::{Body, Data, Described, Query, all, towns};
 use super::{Access, Route, Routes};
+use crate::directory;
 use crate::store::Sql;
 
 /// The routes that have no description, and the descriptions that have no route: none, when all is well.
 pub fn missing<S: Sql + 'static>() -> Vec<String> {
-    let routes: Vec<String> = Routes::<S>::ALL.iter().map(name).collect();
+    let routes: Vec<String> = Routes::<S>::ALL.iter().map(|it| name(it.method, it.path)).collect();
     let lacks = routes
         .iter()
         .filter(|route| all().all(|it| it.route != **route))
         .map(|route| format!("{route} has no entry in src/api/describe.rs"));
+    let towns: Vec<String> = directory::routes().map(|it| name(it.0, it.1)).collect();
+    let forgotten = towns
+        .iter()
+        .filter(|route| towns::ALL.iter().all(|it| it.route != **route))
+        .map(|route| format!("{route} has no entry in src/api/describe/towns.rs"));
     let extra = all()
         .filter(|it| routes.iter().all(|route| route != it.route))
         .map(|it| format!("{} is described in src/api/describe.rs, and is no route", it.route));
-    lacks.chain(extra).collect()
+    lacks.chain(forgotten).chain(extra).collect()
 }
 
 /// The document.
@@ -29,7 +35,17 @@ pub fn document<S: Sql + 'static>() -> Value {
     for (route, described) in described::<S>() {
         let path = format!("/api/rigs/{{rigId}}{}", templated(route.path));
         let entry = paths.entry(path).or_insert_with(|| json!({}));
-        entry[route.method.to_lowercase()] = operation(route.access, route, described, &mut shapes);
+        let base = Base { owner: "rigId", keyed: true, access: route.access };
+        entry[route.method.to_lowercase()] =
+            operation(&base, (route.method, route.path), described, &mut shapes);
+    }
+    for (method, path) in directory::routes() {
+        let wanted = name(method, path);
+        let Some(described) = towns::ALL.iter().find(|it| it.route == wanted) else { continue };
+        let entry = paths.entry(format!("/api/users/{{userId}}{}", templated(path)));
+        let base = Base { owner: "userId", keyed: false, access: Access::Operator };
+        let made = operation(&base, (method, path), described, &mut shapes);
+        entry.or_insert_with(|| json!({}))[method.to_lowercase()] = made;
     }
     paths.insert("/health".to_owned(), front("Says that the worker answers.", false));
     paths.insert("/openapi.json".to_owned(), front("Answers this document.", true));
@@ -73,13 +89,13 @@ pub fn table<S: Sql + 'static>() -> String {
 
 fn described<S: Sql + 'static>() -> impl Iterator<Item = (&'static Route<S>, &'static Described)> {
     Routes::<S>::ALL.iter().filter_map(|route| {
-        let wanted = name(route);
+        let wanted = name(route.method, route.path);
         all().find(|it| it.route == wanted).map(|it| (route, it))
     })
 }
 
-fn name<S>(route: &Route<S>) -> String {
-    format!("{} {}", route.method, route.path)
+fn name(method: &str, path: &str) -> String {
+    format!("{method} {path}")
 }
 
 /// `/beads/:id` as `/beads/{id}`.
@@ -91,22 +107,35 @@ fn templated(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn operation<S>(
+/// Where a route stands.
+struct Base {
+    /// The parameter that its path begins with.
+    owner: &'static str,
+    /// Whether a change may carry an `Idempotency-Key`.
+    keyed: bool,
     access: Access,
-    route: &Route<S>,
+}
+
+fn operation(
+    base: &Base,
+    (method, path): (&str, &str),
     described: &Described,
     shapes: &mut Shapes,
 ) -> Value {
-    let changes = route.method != "GET";
+    let changes = method != "GET";
     let reference = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
-    let mut parameters = vec![reference("rigId")];
-    parameters.extend(route.path.split('/').filter_map(|part| {
+    let mut parameters = vec![reference(base.owner)];
+    parameters.extend(path.split('/').filter_map(|part| {
         let name = part.strip_prefix(':')?;
         let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
         Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
     }));
     parameters.extend(described.query.iter().map(query));
-    parameters.push(reference(if changes { "idempotencyKey" } else { "ifNoneMatch" }));
+    if !changes {
+        parameters.push(reference("ifNoneMatch"));
+    } else if base.keyed {
+        parameters.push(reference("idempotencyKey"));
+    }
     let mut responses = Map::new();
     let data = shapes.answered(&described.data);
     let envelope = json!({
@@ -124,13 +153,13 @@ fn operation<S>(
     if !changes {
         responses.insert("304".to_owned(), json!({ "description": "It is as it was." }));
     }
-    for status in possible(access, changes) {
+    for status in possible(base.access, changes) {
         let to = json!({ "$ref": format!("#/components/responses/{status}") });
         responses.insert(status.to_string(), to);
     }
     let mut operation = json!({
         "summary": described.about,
-        "operationId": operation_id(route),
+        "operationId": operation_id(base.owner, method, path),
         "parameters": parameters,
         "responses": responses,
     });
@@ -142,9 +171,10 @@ fn operation<S>(
     operation
 }
 
-fn operation_id<S>(route: &Route<S>) -> String {
-    let path = route.path.replace([':', '/', '-'], "_").replace("__", "_");
-    format!("{}{path}", route.method.to_lowercase())
+fn operation_id(owner: &str, method: &str, path: &str) -> String {
+    let path = path.replace([':', '/', '-'], "_").replace("__", "_");
+    let of = if owner == "userId" { "_user" } else { "" };
+    format!("{}{of}{path}", method.to_lowercase())
 }
 
 fn query(query: &Query) -> Value {
@@ -195,6 +225,11 @@ fn parameters() -> Value {
             "name": "rigId", "in": "path", "required": true,
             "description": "Which rig.",
             "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" },
+        },
+        "userId": {
+            "name": "userId", "in": "path", "required": true,
+            "description": "Whose directory.",
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9_@.-]{1,64}$" },
         },
         "idempotencyKey": {
             "name": "Idempotency-Key", "in": "header",

@@ -58,6 +58,12 @@ const ROUTES: [(&str, &str, Route); 9] = [
     ("DELETE", "/rigs/:id", Route::DeleteRig),
 ];
 
+/// The method and the path of every route, for the document.
+#[cfg(feature = "schema")]
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(method, path, _)| (*method, *path))
+}
+
 /// The name of a user as it stands in a path: any visible characters, since others than we name them.
 pub fn user(segment: &str) -> Result<String, Refusal> {
     let name = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();

@@ -25,6 +25,9 @@ mod events;
 pub use api::{FORBIDDEN, Request, handle, user};
 pub use events::{EventsAsked, Merged};
 
+#[cfg(feature = "schema")]
+pub use api::routes;
+
 use serde::Serialize;
 
 use crate::api as rigs;

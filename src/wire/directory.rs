@@ -6,6 +6,7 @@ use super::dependencies::EventView;
 
 /// Makes a town.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateTown {
     /// 1 to 64 characters.
     pub name: String,
@@ -16,6 +17,7 @@ pub struct CreateTown {
 
 /// A town.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TownView {
     /// Its name in paths.
     pub id: String,
@@ -31,6 +33,7 @@ pub struct TownView {
 
 /// Makes a rig.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateRig {
     /// In which town.
     pub town_id: String,
@@ -49,6 +52,7 @@ pub struct CreateRig {
 
 /// A rig of a town.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TownRigView {
     /// Its name in paths: `/api/rigs/<id>/…`.
     pub id: String,
@@ -68,6 +72,7 @@ pub struct TownRigView {
 
 /// A line of the audit of one of a town's rigs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TownEventView {
     /// What happened.
     #[serde(flatten)]
@@ -80,6 +85,7 @@ pub struct TownEventView {
 
 /// A rig that did not answer, so that its events are not in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MissingRig {
     /// Which.
     pub rig_id: String,

@@ -4,6 +4,7 @@
 mod crew;
 mod links;
 mod registration;
+pub mod towns;
 mod work;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
