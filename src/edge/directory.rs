@@ -23,7 +23,7 @@ use crate::wire::Envelope;
 /// How long a rig may take to answer a question, in milliseconds: it has its rows at hand.
 const ANSWER_MS: u64 = 5_000;
 
-/// How long a rig may take to end, in milliseconds: it waits for its container, which has 7 s for that.
+/// How long a rig may take to end, in milliseconds: it waits for its container, which has 6.5 s for that.
 const END_MS: u64 = 12_000;
 
 /// A user's directory.

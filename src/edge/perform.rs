@@ -14,7 +14,7 @@ use crate::wire::container::{AgentList, AgentStatus, Problem, StartAgent, StopAg
 
 /// How long the container may take to answer, in milliseconds. The town gives up before, so that this only ends
 /// a wait for the town itself; and all of a tick's calls together stay below the tick's own deadline.
-const CALL_MS: u64 = 7_000;
+const CALL_MS: u64 = 6_500;
 
 impl Rig {
     /// Performs what a step of the tick decided.

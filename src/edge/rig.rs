@@ -2,7 +2,7 @@
 //!
 //! It keeps nothing in memory that the rows do not say: it can vanish between any two awaits, and a panic may
 //! leave it half-way. A panic in a request answers 500 and disturbs no other; a panic or an endless wait in the
-//! alarm ends that tick, and the next one comes within [`RETRY_MS`].
+//! alarm ends that tick, and the next one comes within 10 s of its beginning.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -21,11 +21,14 @@ use crate::refusal::{Code, Refusal};
 use crate::store::Store;
 
 /// A tick that takes longer is given up, in milliseconds: a handler that hangs keeps every later alarm of the
-/// object waiting, for up to 15 minutes.
-const TICK_MS: u64 = 9_500;
+/// object waiting, for up to 15 minutes. Longer than a call to the container may take.
+const TICK_MS: u64 = 8_000;
 
-/// The next tick after one that panicked or was given up, in milliseconds.
+/// The next tick after one that panicked, in milliseconds: soon, and not so soon that one that always panics is dear.
 const RETRY_MS: i64 = 5_000;
+
+/// The next tick after one that was given up, in milliseconds: within 10 s of its beginning.
+const GIVEN_UP_MS: i64 = 1_000;
 
 /// One rig.
 #[durable_object(alarm)]
@@ -79,13 +82,13 @@ impl DurableObject for Rig {
         self.set_alarm(settings.unwrap_or(60_000)).await?;
         let problem = match within(TICK_MS, caught(self.tick())).await {
             Some(Ok(Ok(()))) => None,
-            Some(Ok(Err(refusal))) => Some(refusal.message),
-            Some(Err(panic)) => Some(format!("panic: {panic}")),
-            None => Some(format!("took longer than {TICK_MS} ms")),
+            Some(Ok(Err(refusal))) => Some((refusal.message, RETRY_MS)),
+            Some(Err(panic)) => Some((format!("panic: {panic}"), RETRY_MS)),
+            None => Some((format!("took longer than {TICK_MS} ms"), GIVEN_UP_MS)),
         };
-        if let Some(problem) = problem {
+        if let Some((problem, retry_ms)) = problem {
             say_fault(&format!("tick: {problem}"));
-            self.arm(now().plus(RETRY_MS)).await?;
+            self.arm(now().plus(retry_ms)).await?;
         }
         Response::empty()
     }

@@ -56,8 +56,9 @@ fn after_a_panic_in_the_alarm_work_goes_on_within_10_seconds() {
 }
 
 #[test]
-fn after_an_endless_wait_in_the_alarm_work_goes_on_within_20_seconds() {
-    work_goes_on("hang", Duration::from_secs(20));
+fn after_an_endless_wait_in_the_alarm_the_next_tick_comes_within_10_seconds_and_work_goes_on() {
+    // The tick within 10 s, and what it starts within two more.
+    work_goes_on("hang", Duration::from_secs(12));
 }
 
 /// Two beads, one assigned before the fault and one after it. Nothing but the tick after the fault takes the first
