@@ -16,7 +16,7 @@ pub fn missing<S: Sql + 'static>() -> Vec<String> {
     let lacks = routes
         .iter()
         .filter(|route| all().all(|it| it.route != **route))
-        .map(|route| format!("{route} has no entry in src/api/describe.rs"));
+        .map(|route| format!("{route} has no entry in src/api/describe/"));
     let towns: Vec<String> = directory::routes().map(|it| name(it.0, it.1)).collect();
     let forgotten = towns
         .iter()
@@ -24,7 +24,7 @@ pub fn missing<S: Sql + 'static>() -> Vec<String> {
         .map(|route| format!("{route} has no entry in src/api/describe/towns.rs"));
     let extra = all()
         .filter(|it| routes.iter().all(|route| route != it.route))
-        .map(|it| format!("{} is described in src/api/describe.rs, and is no route", it.route));
+        .map(|it| format!("{} is described in src/api/describe/, and is no route", it.route));
     lacks.chain(forgotten).chain(extra).collect()
 }
 

@@ -179,7 +179,7 @@ In another terminal, in this directory:
   beadrig assign <id> agent
   beadrig show <id>
 
-From any other directory, first:
+From any other directory, or with another --data, first:
 
   export BEADRIG_URL={url} BEADRIG_TOKEN=\"$(cat {data}/token)\"
 
