@@ -59,6 +59,20 @@ fn cost(rig: &Rig<'_>, work: impl FnOnce() -> Value) -> (Cost, Value) {
     (Cost::of(&rig.bench("stats", &json!({}))), answer)
 }
 
+/// The least of three: now and then a new bead's name is taken by chance, and another try costs a statement more.
+/// Only the first of them sets an alarm.
+fn cost_of_new(rig: &Rig<'_>, work: impl Fn() -> Value) -> (Cost, Vec<Value>) {
+    let (costs, beads): (Vec<_>, Vec<_>) = (0..3).map(|_| cost(rig, &work)).unzip();
+    let least = |of: fn(&Cost) -> u64| costs.iter().map(of).min().unwrap();
+    let least = Cost {
+        statements: least(|it| it.statements),
+        rows_read: least(|it| it.rows_read),
+        rows_written: least(|it| it.rows_written),
+        alarms_set: costs[0].alarms_set,
+    };
+    (least, beads)
+}
+
 fn tick(rig: &Rig<'_>) -> Cost {
     Cost::of(&rig.bench("tick", &json!({})))
 }
@@ -122,16 +136,21 @@ fn calls(live: &Live, past: u64, table: &mut Table) {
         rig.post("/beads", &json!({"title": format!("bead {n}")}));
     }
     let mut note = |what: &str, cost| table.push((what.to_owned(), cost));
-    let (create, bead) = cost(&rig, || rig.post("/beads", &json!({"title": "a bead"})));
+    let (create, beads) = cost_of_new(&rig, || rig.post("/beads", &json!({"title": "a bead"})));
     note("create", create);
-    let (assign, queued) = cost(&rig, || rig.assign("a bead for an agent"));
+    let (assign, queued) = cost_of_new(&rig, || rig.assign("a bead for an agent"));
     note("create for an agent", assign);
-    let queued = queued["id"].as_str().unwrap();
-    note("close", cost(&rig, || rig.post(&format!("/beads/{queued}/close"), &json!({}))).0);
+    for bead in &queued {
+        let path = format!("/beads/{}/close", bead["id"].as_str().unwrap());
+        let (close, _) = cost(&rig, || rig.post(&path, &json!({})));
+        if bead == &queued[0] {
+            note("close", close);
+        }
+    }
 
     let agent = json!({"role": "polecat", "name": "Ann", "identity": "polecat/Ann"});
     let agent = rig.post("/agents", &agent)["id"].as_str().unwrap().to_owned();
-    let bead = format!("/beads/{}", bead["id"].as_str().unwrap());
+    let bead = format!("/beads/{}", beads[0]["id"].as_str().unwrap());
     let hook = json!({"bead_id": bead.trim_start_matches("/beads/")});
     note("hook", cost(&rig, || rig.post(&format!("/agents/{agent}/hook"), &hook)).0);
     tick(&rig);
