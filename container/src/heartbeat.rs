@@ -53,7 +53,7 @@ async fn one(
     name: String,
     agents: Vec<Heartbeat>,
 ) {
-    let body = Heartbeats { protocol: PROTOCOL, boot_id, agents };
+    let body = Heartbeats { protocol: PROTOCOL, boot_id, agents, merges: Vec::new() };
     let (status, bytes) = match rig.post(&format!("{name}/heartbeats"), &body).await {
         Ok(answer) => answer,
         Err(error) => return tracing::warn!(rig = name, %error, "no answer to a heartbeat"),

@@ -205,6 +205,7 @@ mod tests {
             model: None,
             session_token: Secret::new("session"),
             time_limit_s: 60,
+            git: None,
             env_vars: [
                 ("EXTRA".to_owned(), "1".to_owned()),
                 ("BEADRIG_RIG".to_owned(), "no".to_owned()),

@@ -68,7 +68,7 @@ pub(super) fn heartbeats<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
         .into_iter()
         .map(|(beat, verdict)| Verdict { agent_id: beat.agent_id, attempt: beat.attempt, verdict })
         .collect();
-    Ok(Answer::ok(&Verdicts { verdicts }))
+    Ok(Answer::ok(&Verdicts { verdicts, merges: Vec::new() }))
 }
 
 fn agent<S: Sql>(call: &Call<'_, S>, command: Command) -> Result<Answer, Error> {

@@ -107,6 +107,7 @@ impl<S: Sql> Apply<'_, S> {
             model: settings.agent_model.clone(),
             session_token: Secret::new(self.engine.secrets.sign(&claims)),
             time_limit_s: settings.run_timeout_s.into(),
+            git: None,
             env_vars: self.engine.env_vars()?,
         })));
         Ok(())

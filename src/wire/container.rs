@@ -11,6 +11,7 @@
 //! | `GET /agents/:id/status` | | 200 [`AgentStatus`]; 404 |
 //! | `GET /agents?rigId=R` | | 200 [`AgentList`] |
 //! | `GET /agents/:id/events?after=N&limit=L` | | 200 [`EventPage`]; 404 |
+//! | `POST /git/merge` | [`super::merge::MergeRequest`] | 202; else [`Problem`] |
 //!
 //! Container to rig (same token), snake case as Gastown's rig has it:
 //!
@@ -23,6 +24,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use super::merge::{GitWork, LandingVerdict, MergeAtWork};
 
 /// A token that neither `Debug` nor a log line shows.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +90,9 @@ pub struct StartAgent {
     pub session_token: Secret,
     /// The run is ended after this long, in seconds.
     pub time_limit_s: u64,
+    /// The repository that it works in, if the rig has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitWork>,
     /// More for the agent's environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env_vars: BTreeMap<String, String>,
@@ -261,6 +267,9 @@ pub struct Heartbeats {
     pub boot_id: String,
     /// Every run of this rig that is not over.
     pub agents: Vec<Heartbeat>,
+    /// Every merge of this rig that is not over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merges: Vec<MergeAtWork>,
 }
 
 /// That one run is alive.
@@ -283,6 +292,9 @@ pub struct Heartbeat {
 pub struct Verdicts {
     /// One for each run that was named.
     pub verdicts: Vec<Verdict>,
+    /// One for each merge that was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merges: Vec<LandingVerdict>,
 }
 
 /// What the rig says to one [`Heartbeat`].

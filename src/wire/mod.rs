@@ -11,6 +11,7 @@ pub mod convoy;
 pub mod dependencies;
 pub mod directory;
 pub mod escalations;
+pub mod merge;
 pub mod molecule;
 pub mod review;
 pub mod rig;

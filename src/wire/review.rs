@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::merge::MergeReason;
+
 /// Hands in a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -34,13 +36,22 @@ pub struct Submitted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompleteReview {
-    /// `merged`, `conflict` or `failed`.
+    /// `merged`, `conflict` or `failed`; `pushed` if it was left to a person.
     pub status: String,
     /// For people.
     pub message: String,
     /// The merge commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_sha: Option<String>,
+    /// Why; without it, what the status says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<MergeReason>,
+    /// Which start of the merge it was; what an older one says is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<i64>,
+    /// Where its pull request is, or can be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_url: Option<String>,
 }
 
 /// A review as the API shows it.

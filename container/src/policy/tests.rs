@@ -28,6 +28,7 @@ fn attempt(attempt: i64) -> StartAgent {
         model: None,
         session_token: Secret::new("s"),
         time_limit_s: 60,
+        git: None,
         env_vars: BTreeMap::new(),
     }
 }

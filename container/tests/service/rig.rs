@@ -114,7 +114,7 @@ async fn heartbeats(
         attempt: beat.attempt,
         verdict: memory.advice.get(&beat.agent_id).copied().unwrap_or(Advice::Ok),
     });
-    let verdicts = Verdicts { verdicts: verdicts.collect() };
+    let verdicts = Verdicts { verdicts: verdicts.collect(), merges: Vec::new() };
     memory.heartbeats.push((name, beats));
     Json(Envelope::ok(verdicts)).into_response()
 }
