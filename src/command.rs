@@ -20,6 +20,7 @@ use crate::wire::molecule::{Advance, Advanced, CreateMolecule};
 use crate::wire::review::{CompleteReview, SubmitReview};
 use crate::wire::rig::{CreateBead, Done, RegisterAgent, UpdateBead};
 use crate::wire::sling::Sling;
+use crate::wire::town_config::TownLayer;
 
 /// When a command is carried out, and what chance there is in it.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +120,8 @@ pub enum Command {
     CreateConvoy(Caller, CreateConvoy),
     /// Makes the rig one of a town, and brings it back if it was deleted.
     Register(Caller, Register),
+    /// Takes what the town sets for all of its rigs.
+    SetLayer(TownLayer),
     /// Ends the rig and all that it holds.
     DeleteEverything(Caller),
 }

@@ -11,6 +11,7 @@ pub mod command;
 pub mod directory;
 pub mod engine;
 pub mod escalation;
+pub mod hall;
 pub mod id;
 pub mod limits;
 pub mod molecule;

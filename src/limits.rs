@@ -242,3 +242,12 @@ pub const RIGS_AT_ONCE: usize = 20;
 
 /// Bytes in the name of a user.
 pub const USER_BYTES_MAX: usize = 128;
+
+/// Convoys of a town in a page at most: all of their beads are asked for.
+pub const TOWN_CONVOYS_PAGE_MAX: u32 = 20;
+
+/// Convoys that a town remembers; the oldest go first. Years of several a day.
+pub const TOWN_CONVOYS_KEPT: u32 = 2_000;
+
+/// Beads that a rig is asked for at once: all of a page of convoys may be in one rig.
+pub const TRACKED_BEADS_MAX: usize = TOWN_CONVOYS_PAGE_MAX as usize * CONVOY_BEADS_MAX;

@@ -101,8 +101,10 @@ fn towns_are_made_shown_and_deleted() {
     let local = book.ask("POST", "/towns", r#"{"name":"Here","id":"local"}"#).1["data"].take();
     assert_eq!(book.ask("GET", "/towns", "").1["data"], json!([made["data"], local]));
     assert_eq!(book.ask("GET", "/towns/local/rigs", "").1["data"], json!([]));
-    let gone = (200, json!({"success": true, "data": {"deleted": true}}));
-    assert_eq!(book.ask("DELETE", &format!("/towns/{id}"), ""), gone);
+    let (town, rigs) = book.end_town(&id);
+    assert_eq!(rigs, []);
+    let gone = book.directory.town_ended(&town, &[], &Said::Done).unwrap();
+    assert_eq!((gone.status, &*gone.body), (200, r#"{"success":true,"data":{"deleted":true}}"#));
     assert_eq!(book.ask("GET", "/towns", "").1["data"], json!([local]));
 }
 
@@ -274,13 +276,17 @@ fn a_rig_that_does_not_answer_stays_in_the_list_until_it_is_gone() {
 
     let (ended, rigs) = book.end_town(&town);
     let said: Vec<_> = rigs.into_iter().zip([Said::Done, nothing()]).collect();
-    let response = book.directory.town_ended(&ended, &said).unwrap();
+    let response = book.directory.town_ended(&ended, &said, &Said::Done).unwrap();
     assert_eq!(response.status, 503);
     assert!(response.body.contains("these rigs are left: two (the rig did not answer"));
     assert_eq!(book.rigs(&town).len(), 1);
     let (ended, rigs) = book.end_town(&town);
     let said: Vec<_> = rigs.into_iter().map(|it| (it, Said::Done)).collect();
-    let response = book.directory.town_ended(&ended, &said).unwrap();
+    // What is set for the town, secrets among it, must go first.
+    let response = book.directory.town_ended(&ended, &said, &nothing()).unwrap();
+    assert_eq!(response.status, 503);
+    assert_eq!(book.ask("GET", "/towns", "").1["data"].as_array().unwrap().len(), 1);
+    let response = book.directory.town_ended(&ended, &said, &Said::Done).unwrap();
     assert_eq!((response.status, book.ask("GET", "/towns", "").1["data"].take()), (200, json!([])));
 }
 
@@ -312,7 +318,7 @@ fn the_events_of_a_town_are_those_of_its_rigs_by_time() {
     assert_eq!(asked.path(), "/events?limit=3&since=2026-01-01T00:00:00.000Z");
     let page = |times: &[&str]| {
         let events = times.iter().enumerate().map(|(n, at)| {
-            json!({"seq": n, "id": n.to_string(), "bead_id": "b", "agent_id": "ann", "event_type": "created",
+            json!({"seq": n, "id": n.to_string(), "bead_id": "b", "agent_id": null, "actor": "ann", "event_type": "created",
                 "old_value": null, "new_value": null, "metadata": {}, "created_at": at})
         });
         Ok(json!({"success": true, "data": events.collect::<Vec<_>>()}).to_string().into_bytes())

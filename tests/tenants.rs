@@ -119,6 +119,7 @@ const ROUTES: &[(&str, &str, &str, &[Who])] = &[
     ("POST", "/convoys", r#"{"title":"all","beads":[{"bead_id":"LINKED"}]}"#, NOBODY),
     ("GET", "/convoys", "", READ),
     ("GET", "/convoys/CONVOY", "", READ),
+    ("POST", "/tracked", r#"{"town_id":"local","bead_ids":["BEAD"]}"#, NOBODY),
     ("PUT", "/registration", r#"{"user_id":"ann","town_id":"local"}"#, NOBODY),
     ("GET", "/status", "", READ),
     ("GET", "/health", "", READ),

@@ -9,7 +9,12 @@ pub(super) fn create<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
 }
 
 pub(super) fn list<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
-    Ok(Answer::ok(&call.engine.list_escalations(&call.query(), call.now())?))
+    let query = call.query();
+    // A town asks for its own alone: the rig may have moved since.
+    if let Some((_, town)) = query.iter().find(|(key, _)| key == "town") {
+        call.engine.must_be_in(town)?;
+    }
+    Ok(Answer::ok(&call.engine.list_escalations(&query, call.now())?))
 }
 
 pub(super) fn acknowledge<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {

@@ -26,6 +26,7 @@ pub mod openapi;
 mod refusals;
 mod registration;
 mod routes;
+pub(crate) mod table;
 mod work;
 
 use std::cell::RefCell;
@@ -91,7 +92,7 @@ pub fn wants_alarm(path: &str) -> bool {
 }
 
 /// The API for programs that read descriptions; a test writes it.
-pub const OPENAPI: &str = include_str!("openapi.json");
+pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 /// Answers a request. `HEAD` is `GET`, whose body the edge then leaves out.
 pub fn handle<S: Sql + 'static>(

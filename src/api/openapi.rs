@@ -5,10 +5,13 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::describe::{Body, Data, Described, Query, all, towns};
+use super::describe::{Body, Data, Described, Query, all, hall as halls, towns};
 use super::{Access, Route, Routes};
-use crate::directory;
 use crate::store::Sql;
+use crate::{directory, hall};
+
+/// A route of a town that the front door lets nobody have.
+const NEVER: &str = "DELETE /everything";
 
 /// The routes that have no description, and the descriptions that have no route: none, when all is well.
 pub fn missing<S: Sql + 'static>() -> Vec<String> {
@@ -22,10 +25,15 @@ pub fn missing<S: Sql + 'static>() -> Vec<String> {
         .iter()
         .filter(|route| towns::ALL.iter().all(|it| it.route != **route))
         .map(|route| format!("{route} has no entry in src/api/describe/towns.rs"));
+    let halls = hall::routes().map(|it| name(it.0, it.1)).filter(|it| it != NEVER);
+    let halls: Vec<String> = halls
+        .filter(|route| halls::ALL.iter().all(|it| it.route != route))
+        .map(|route| format!("{route} has no entry in src/api/describe/hall.rs"))
+        .collect();
     let extra = all()
         .filter(|it| routes.iter().all(|route| route != it.route))
         .map(|it| format!("{} is described in src/api/describe/, and is no route", it.route));
-    lacks.chain(forgotten).chain(extra).collect()
+    lacks.chain(forgotten).chain(halls).chain(extra).collect()
 }
 
 /// The document.
@@ -46,6 +54,20 @@ pub fn document<S: Sql + 'static>() -> Value {
         let base = Base { owner: "userId", keyed: false, access: Access::Operator };
         let made = operation(&base, (method, path), described, &mut shapes);
         entry.or_insert_with(|| json!({}))[method.to_lowercase()] = made;
+    }
+    for (method, path) in hall::routes() {
+        let wanted = name(method, path);
+        let Some(described) = halls::ALL.iter().find(|it| it.route == wanted) else { continue };
+        let entry = paths.entry(format!("/api/towns/{{townId}}{}", templated(path)));
+        let base = Base { owner: "townId", keyed: false, access: Access::Operator };
+        let made = operation(&base, (method, path), described, &mut shapes);
+        entry.or_insert_with(|| json!({}))[method.to_lowercase()] = made;
+    }
+    for passed in halls::CONTAINER {
+        let (method, path) = passed.route.split_once(' ').unwrap_or_default();
+        let entry = paths.entry(format!("/api/towns/{{townId}}/container{}", templated(path)));
+        entry.or_insert_with(|| json!({}))[method.to_lowercase()] =
+            container(method, path, passed, &mut shapes);
     }
     paths.insert("/health".to_owned(), front("Says that the worker answers.", false));
     paths.insert("/openapi.json".to_owned(), front("Answers this document.", true));
@@ -125,11 +147,7 @@ fn operation(
     let changes = method != "GET";
     let reference = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
     let mut parameters = vec![reference(base.owner)];
-    parameters.extend(path.split('/').filter_map(|part| {
-        let name = part.strip_prefix(':')?;
-        let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
-        Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
-    }));
+    parameters.extend(open_parts(path));
     parameters.extend(described.query.iter().map(query));
     if !changes {
         parameters.push(reference("ifNoneMatch"));
@@ -171,9 +189,56 @@ fn operation(
     operation
 }
 
+/// What a path leaves open.
+fn open_parts(path: &str) -> impl Iterator<Item = Value> {
+    path.split('/').filter_map(|part| {
+        let name = part.strip_prefix(':')?;
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
+        Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
+    })
+}
+
+/// A route of the container service: it answers as the service does, or says in the service's way what is wrong.
+fn container(method: &str, path: &str, passed: &halls::Passed, shapes: &mut Shapes) -> Value {
+    let mut parameters = vec![json!({ "$ref": "#/components/parameters/townId" })];
+    parameters.extend(open_parts(path));
+    let schema = passed
+        .answer
+        .map_or(json!({ "type": "object" }), |shape| shape(&mut shapes.answered).to_value());
+    let json = |about: &str, schema: &Value| json!({ "description": about, "content": { "application/json": { "schema": schema } } });
+    let mut responses = Map::new();
+    responses.insert(passed.status.to_string(), json(passed.about, &schema));
+    // Started already: the same run.
+    if passed.status == 201 {
+        responses.insert("200".to_owned(), json(passed.about, &schema));
+    }
+    for status in [400, 401, 403, 404, 409, 413, 422, 500, 503, 504] {
+        let about = "What is wrong, in a sentence under `error`.";
+        let problem = json!({ "type": "object", "required": ["error"] });
+        responses.insert(status.to_string(), json(about, &problem));
+    }
+    let mut operation = json!({
+        "summary": passed.about,
+        "operationId": operation_id("townId", method, &format!("/container{path}")),
+        "parameters": parameters,
+        "responses": responses,
+    });
+    if let Body::Optional(shape) | Body::Required(shape) = passed.body {
+        operation["requestBody"] = json!({
+            "required": matches!(passed.body, Body::Required(_)),
+            "content": { "application/json": { "schema": shape(&mut shapes.sent) } },
+        });
+    }
+    operation
+}
+
 fn operation_id(owner: &str, method: &str, path: &str) -> String {
     let path = path.replace([':', '/', '-'], "_").replace("__", "_");
-    let of = if owner == "userId" { "_user" } else { "" };
+    let of = match owner {
+        "userId" => "_user",
+        "townId" => "_town",
+        _ => "",
+    };
     format!("{}{of}{path}", method.to_lowercase())
 }
 
@@ -230,6 +295,11 @@ fn parameters() -> Value {
             "name": "userId", "in": "path", "required": true,
             "description": "Whose directory.",
             "schema": { "type": "string", "pattern": "^[A-Za-z0-9_@.-]{1,64}$" },
+        },
+        "townId": {
+            "name": "townId", "in": "path", "required": true,
+            "description": "Which town.",
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" },
         },
         "idempotencyKey": {
             "name": "Idempotency-Key", "in": "header",

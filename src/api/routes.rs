@@ -104,6 +104,7 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/convoys", Access::Operator, work::create_convoy),
         route("GET", "/convoys", Access::Rig, work::list_convoys),
         route("GET", "/convoys/:id", Access::Rig, work::convoy),
+        route("POST", "/tracked", Access::Operator, work::tracked),
         route("GET", "/status", Access::Rig, status),
         route("GET", "/health", Access::Rig, health),
         route("GET", "/refusals", Access::Operator, refusals::list),

@@ -87,3 +87,7 @@ pub(super) fn list_convoys<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> 
 pub(super) fn convoy<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     Ok(Answer::ok(&call.engine.convoy(&call.param(0))?))
 }
+
+pub(super) fn tracked<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
+    Ok(Answer::ok(&call.engine.tracked(&call.body()?)?))
+}

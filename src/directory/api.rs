@@ -1,7 +1,8 @@
 //! The routes of a directory: `/api/users/:userId/towns…` and `…/rigs…`. For the operator alone.
 
-use super::{Directory, EventsAsked, Todo, answer, deleted, rig_view, town_view};
+use super::{Directory, EventsAsked, Todo, answer, rig_view, town_view};
 use crate::api as rigs;
+use crate::api::table;
 use crate::command::{Error, Moment};
 use crate::engine::refs;
 use crate::id::{Dice, Millis};
@@ -89,42 +90,11 @@ pub fn handle<S: Sql>(directory: &Directory<S>, moment: Moment, request: &Reques
             Todo::Answer(response)
         }
         Ok(todo) => todo,
-        Err(Error::Refused(refusal)) => Todo::Answer(refuse(request, &refusal)),
+        Err(Error::Refused(refusal)) => {
+            Todo::Answer(table::refused(&ROUTES, request.path, &refusal))
+        }
         Err(Error::Fault(err)) => Todo::Answer(rigs::fault(moment, &err.to_string())),
     }
-}
-
-fn refuse(request: &Request<'_>, refusal: &Refusal) -> rigs::Response {
-    let mut response = rigs::refuse(refusal);
-    if refusal.code == Code::MethodNotAllowed
-        && let Ok(segments) = rigs::segments(request.path)
-    {
-        let mut methods = methods(&segments);
-        if methods.contains(&"GET") {
-            methods.push("HEAD");
-        }
-        response.headers.push(("allow", methods.join(", ")));
-    }
-    response
-}
-
-fn methods(segments: &[String]) -> Vec<&'static str> {
-    let here = ROUTES.iter().filter(|(_, path, _)| rigs::params(path, segments).is_some());
-    here.map(|(method, ..)| *method).collect()
-}
-
-fn find(method: &str, segments: &[String]) -> Result<(Route, String), Refusal> {
-    for (its_method, path, route) in ROUTES {
-        if let Some(params) = rigs::params(path, segments).filter(|_| its_method == method) {
-            return Ok((route, params.into_iter().next().unwrap_or_default()));
-        }
-    }
-    let others = methods(segments);
-    if others.is_empty() {
-        return Err(Refusal::new(Code::NotFound, "Not found"));
-    }
-    let message = format!("{method} is not allowed here, but {}", others.join(", "));
-    Err(Refusal::new(Code::MethodNotAllowed, message))
 }
 
 fn decide<S: Sql>(
@@ -139,7 +109,8 @@ fn decide<S: Sql>(
         let problem = format!("may have {} bytes", limits::QUERY_BYTES_MAX);
         return Err(Refusal::invalid("query", problem).into());
     }
-    let (route, id) = find(request.method, &rigs::segments(request.path)?)?;
+    let (route, params) = table::find(&ROUTES, request.method, &rigs::segments(request.path)?)?;
+    let id = params.into_iter().next().unwrap_or_default();
     Ok(match route {
         Route::CreateTown => create_town(directory, moment, &rigs::parse(request.body)?)?,
         Route::ListTowns => {
@@ -150,10 +121,6 @@ fn decide<S: Sql>(
         Route::DeleteTown => {
             let town = directory.the_town(&id)?;
             let rigs = directory.registry.rigs(&id)?;
-            // Without rigs there is nobody to ask.
-            if rigs.is_empty() && directory.registry.delete_town(&id)? {
-                return Ok(Todo::Answer(deleted()));
-            }
             Todo::EndTown(town, rigs)
         }
         Route::ListRigs => {

@@ -123,17 +123,23 @@ impl<S: Sql> Directory<S> {
         })
     }
 
-    /// What came of the end of a town's rigs. A town goes when none of them is left.
+    /// What came of the end of a town's rigs, and of what the town knows itself. A town goes when nothing is left.
     pub fn town_ended(
         &self,
         town: &Town,
         said: &[(TownRig, Said)],
+        hall: &Said,
     ) -> Result<rigs::Response, SqlError> {
         let mut left = Vec::new();
         for (rig, said) in said {
             if let Some(why) = self.forget(rig, said)? {
                 left.push(format!("{} ({why})", rig.id));
             }
+        }
+        // There are secrets in what is set for the town.
+        if let (true, Said::Refused(_, why) | Said::Nothing(why)) = (left.is_empty(), hall) {
+            let message = format!("Town {} was not deleted: {why}; ask again", town.id);
+            return Ok(rigs::refuse(&Refusal::new(Code::ObjectUnavailable, message)));
         }
         if left.is_empty() && self.registry.delete_town(&town.id)? {
             return Ok(deleted());

@@ -3,13 +3,11 @@
 //! Rigs are asked at once, so many at a time, each with a deadline; one that does not answer keeps no other back.
 
 use futures_util::{StreamExt as _, stream};
-use worker::{
-    DurableObject, Env, Headers, Method, Request, RequestInit, Response, Result, State,
-    durable_object,
-};
+use worker::{DurableObject, Env, Method, Request, Response, Result, State, durable_object};
 
 use super::config;
-use super::http::{self, answer, moment, refuse, within};
+use super::http::{self, answer, moment, refuse};
+use super::peers::{self, ANSWER_MS, Credentials};
 use super::rig::{caught, platform, say_fault};
 use super::sql::DurableSql;
 use crate::api;
@@ -18,10 +16,6 @@ use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Registry, SqlError, Town, TownRig};
 use crate::token::Secrets;
-use crate::wire::Envelope;
-
-/// How long a rig may take to answer a question, in milliseconds: it has its rows at hand.
-const ANSWER_MS: u64 = 5_000;
 
 /// How long a rig may take to end, in milliseconds: it waits for its container, which has 6.5 s for that.
 const END_MS: u64 = 12_000;
@@ -37,12 +31,6 @@ pub struct Directory {
 struct Opened {
     directory: directory::Directory<DurableSql>,
     secrets: Secrets,
-}
-
-/// How the caller showed who it is; the rigs want to know it too.
-struct Credentials {
-    authorization: Option<String>,
-    actor: Option<String>,
 }
 
 impl DurableObject for Directory {
@@ -77,10 +65,7 @@ impl Directory {
         let opened = opened.map_err(|err| Refusal::new(Code::NotConfigured, err.clone()))?;
         let url = req.url().map_err(|err| Refusal::new(Code::Invalid, err.to_string()))?;
         let caller = http::caller(&req, &opened.secrets)?;
-        let credentials = Credentials {
-            authorization: http::header(&req, "authorization"),
-            actor: http::header(&req, "x-beadrig-actor"),
-        };
+        let credentials = Credentials::of(&req);
         let known = http::header(&req, "if-none-match");
         let body = http::body(&mut req).await?;
         // /api/users/<user>/<what follows>
@@ -112,9 +97,7 @@ impl Directory {
         match todo {
             Todo::Answer(response) => Ok(response),
             Todo::Register { rig, new } => {
-                let body = serde_json::to_string(&directory.registration(&rig)).ok();
-                let call = (Method::Put, "/registration", ANSWER_MS);
-                let said = self.tell(by, &rig, call, body).await;
+                let said = self.register(directory, by, &rig).await;
                 let (response, undo) = directory.registered(&rig, new, &said)?;
                 if undo {
                     self.end(by, &rig).await;
@@ -123,6 +106,11 @@ impl Directory {
             }
             Todo::EndRig(rig) => {
                 let said = self.end(by, &rig).await;
+                if said == Said::Done {
+                    // Should it not hear, it finds out when it asks the rig.
+                    let call = (Method::Delete, &*format!("/rigs/{}", rig.id), ANSWER_MS);
+                    peers::hall(&rig.town).tell(&self.env, by, call, None).await;
+                }
                 directory.rig_ended(&rig, &said)
             }
             Todo::EndTown(town, rigs) => self.end_town(directory, by, &town, rigs).await,
@@ -142,7 +130,13 @@ impl Directory {
             (rig, said)
         });
         let said: Vec<_> = ends.buffer_unordered(limits::RIGS_AT_ONCE).collect().await;
-        directory.town_ended(town, &said)
+        let hall = if said.iter().all(|(_, said)| *said == Said::Done) {
+            let call = (Method::Delete, "/everything", ANSWER_MS);
+            peers::hall(&town.id).tell(&self.env, by, call, None).await
+        } else {
+            Said::Done
+        };
+        directory.town_ended(town, &said, &hall)
     }
 
     async fn events(
@@ -154,7 +148,8 @@ impl Directory {
         let path = asked.path();
         let path = &path;
         let pages = stream::iter(rigs).map(|rig| async move {
-            let page = self.ask(by, &rig.id, (Method::Get, path, ANSWER_MS), None).await;
+            let call = (Method::Get, path.as_str(), ANSWER_MS);
+            let page = peers::rig(&rig.id).ask(&self.env, by, call, None).await;
             (rig, page.map(|(_, body)| body))
         });
         let mut pages = std::pin::pin!(pages.buffer_unordered(limits::RIGS_AT_ONCE));
@@ -165,65 +160,28 @@ impl Directory {
         merged.answer()
     }
 
-    async fn end(&self, by: &Credentials, rig: &TownRig) -> Said {
-        self.tell(by, rig, (Method::Delete, "/everything", END_MS), None).await
-    }
-
-    /// Has a rig do something.
-    async fn tell(
+    /// Tells the town that a rig is one of its, and then the rig: a town that knows one too many finds that out.
+    async fn register(
         &self,
+        directory: &directory::Directory<DurableSql>,
         by: &Credentials,
         rig: &TownRig,
-        call: (Method, &str, u64),
-        body: Option<String>,
     ) -> Said {
-        match self.ask(by, &rig.id, call, body).await {
-            Ok((200..=299, _)) => Said::Done,
-            Ok((status, body)) => match serde_json::from_slice::<Envelope<()>>(&body) {
-                Ok(Envelope { error: Some(error), .. }) if status < 500 => {
-                    Said::Refused(status, error)
-                }
-                _ => Said::Nothing(format!("the rig answered {status}")),
-            },
-            Err(err) => Said::Nothing(err),
+        let join = serde_json::json!({ "name": rig.name }).to_string();
+        let call = (Method::Put, &*format!("/rigs/{}", rig.id), ANSWER_MS);
+        match peers::hall(&rig.town).tell(&self.env, by, call, Some(join)).await {
+            Said::Done => {}
+            // Nothing was asked of the rig.
+            Said::Refused(status, why) => return Said::Refused(status, why),
+            Said::Nothing(why) => return Said::Refused(503, why),
         }
+        let body = serde_json::to_string(&directory.registration(rig)).ok();
+        let call = (Method::Put, "/registration", ANSWER_MS);
+        peers::rig(&rig.id).tell(&self.env, by, call, body).await
     }
 
-    /// Asks a rig as the caller, and waits for its answer, but not for ever.
-    async fn ask(
-        &self,
-        by: &Credentials,
-        rig: &str,
-        (method, path, ms): (Method, &str, u64),
-        body: Option<String>,
-    ) -> std::result::Result<(u16, Vec<u8>), String> {
-        let call = async {
-            let headers = Headers::new();
-            for (name, value) in
-                [("authorization", &by.authorization), ("x-beadrig-actor", &by.actor)]
-            {
-                if let Some(value) = value {
-                    headers.set(name, value)?;
-                }
-            }
-            let mut init = RequestInit::new();
-            init.with_method(method).with_headers(headers);
-            if let Some(body) = body {
-                init.with_body(Some(body.into()));
-            }
-            let url = format!("http://rig/api/rigs/{rig}{path}");
-            let request = Request::new_with_init(&url, &init)?;
-            let stub = self.env.durable_object("RIG")?.get_by_name(rig)?;
-            let mut response = stub.fetch_with_request(request).await?;
-            Ok::<_, worker::Error>((response.status_code(), response.bytes().await?))
-        };
-        match within(ms, call).await {
-            Some(Ok(answered)) => Ok(answered),
-            Some(Err(err)) => {
-                say_fault(&format!("rig {rig}: {err}"));
-                Err("the rig could not be reached".to_owned())
-            }
-            None => Err(format!("the rig did not answer within {ms} ms")),
-        }
+    async fn end(&self, by: &Credentials, rig: &TownRig) -> Said {
+        let call = (Method::Delete, "/everything", END_MS);
+        peers::rig(&rig.id).tell(&self.env, by, call, None).await
     }
 }

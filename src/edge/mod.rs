@@ -10,6 +10,8 @@
 //! | `perform` | effects: asking the container, arming the alarm, telling |
 //! | `town` | the Durable Object that owns a town's container |
 //! | `directory` | the Durable Object of a user's towns and rigs |
+//! | `hall` | the Durable Object of a town as one thing |
+//! | `peers` | asking other objects |
 //! | `http` | bodies with a bound, answers, deadlines |
 //! | `sql` | a Durable Object's SQLite as the store's seam |
 
@@ -17,7 +19,9 @@
 mod bench;
 mod config;
 mod directory;
+mod hall;
 mod http;
+mod peers;
 mod perform;
 mod rig;
 mod sql;
@@ -81,17 +85,21 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
     let (binding, name) = match segments.as_slice() {
         ["api", "users", user, _, ..] => ("DIRECTORY", *user),
         ["api", "rigs", rig, _, ..] => ("RIG", *rig),
+        ["api", "towns", town, "convoys" | "escalations" | "config" | "rigs", ..] => {
+            ("HALL", *town)
+        }
         ["api", "towns", town, "container", _, ..] => ("TOWN_CONTAINER", *town),
         #[cfg(any(feature = "bench", feature = "faults"))]
         ["__bench" | "__fault", "rigs", rig, _, ..] => ("RIG", *rig),
         _ => return Err(Refusal::new(Code::NotFound, "Not found")),
     };
     let caller = http::caller(&req, &secrets(env)?)?;
-    if let ("TOWN_CONTAINER" | "DIRECTORY", Caller::Container { .. } | Caller::Agent(_)) =
+    if let ("TOWN_CONTAINER" | "DIRECTORY" | "HALL", Caller::Container { .. } | Caller::Agent(_)) =
         (binding, &caller)
     {
         let message = match binding {
             "DIRECTORY" => crate::directory::FORBIDDEN,
+            "HALL" => crate::hall::FORBIDDEN,
             _ => "only the operator may speak to the container",
         };
         return Err(Refusal::new(Code::Forbidden, message));

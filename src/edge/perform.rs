@@ -6,15 +6,21 @@
 use futures_util::future::join_all;
 use worker::{Headers, Method, Request, RequestInit, Response, Result};
 
+use super::hall::LAYER;
 use super::http::{moment, within};
 use super::rig::{Rig, say_fault};
 use crate::command::{Command, Effect, StartAnswer, Tell};
 use crate::wire::PROTOCOL;
 use crate::wire::container::{AgentList, AgentStatus, Problem, StartAgent, StopAgent};
+use crate::wire::town_config::TownLayer;
 
 /// How long the container may take to answer, in milliseconds. The town gives up before, so that this only ends
 /// a wait for the town itself; and all of a tick's calls together stay below the tick's own deadline.
 const CALL_MS: u64 = 6_500;
+
+/// How long the town may take to say what it sets, in milliseconds: it has its rows at hand, and together with a call
+/// to the container it must fit into a tick.
+const LAYER_MS: u64 = 1_000;
 
 impl Rig {
     /// Performs what a step of the tick decided.
@@ -28,6 +34,9 @@ impl Rig {
                 Effect::WakeAt(at) => wakes.push(at),
                 call @ (Effect::Start(_) | Effect::Stop { .. }) => calls.push(call),
             }
+        }
+        if calls.iter().any(|it| matches!(it, Effect::Start(_))) {
+            calls = self.with_layer(calls).await;
         }
         if !calls.is_empty() {
             // Never a process for a claim that the disk did not get.
@@ -47,6 +56,58 @@ impl Rig {
         match wakes.into_iter().min() {
             Some(at) => self.arm(at).await,
             None => Ok(()),
+        }
+    }
+
+    /// Starts with what the town sets now. A town that does not answer leaves them as they are: they were made with
+    /// what it said last.
+    async fn with_layer(&self, calls: Vec<Effect>) -> Vec<Effect> {
+        let (layer, engine) = match (self.ask_layer().await, self.engine()) {
+            (Ok(layer), Ok(engine)) => (layer, engine),
+            (Err(err), _) => {
+                say_fault(&format!("the town's settings: {err}"));
+                return calls;
+            }
+            (_, Err(_)) => return calls,
+        };
+        if matches!(engine.knows_layer(&layer), Ok(true)) {
+            return calls;
+        }
+        match engine.apply(moment(), Command::SetLayer(layer)) {
+            Ok(outcome) => {
+                for effect in outcome.effects {
+                    if let Effect::Tell(tell) = effect {
+                        self.tell(&tell);
+                    }
+                }
+            }
+            Err(err) => say_fault(&format!("the town's settings: {err}")),
+        }
+        let with = |call| match call {
+            Effect::Start(start) => match engine.with_layer(&start) {
+                Ok(start) => Effect::Start(Box::new(start)),
+                Err(_) => Effect::Start(start),
+            },
+            other => other,
+        };
+        calls.into_iter().map(with).collect()
+    }
+
+    async fn ask_layer(&self) -> std::result::Result<TownLayer, String> {
+        let engine = self.engine().map_err(|err| err.message)?;
+        let town = engine.effective().map_err(|err| err.to_string())?.town;
+        let call = async {
+            let url = format!("http://town{LAYER}{}", engine.rig);
+            let stub = self.env.durable_object("HALL")?.get_by_name(&town)?;
+            let mut response = stub.fetch_with_str(&url).await?;
+            match response.status_code() {
+                200 => response.json::<TownLayer>().await,
+                status => Err(worker::Error::RustError(format!("it answered {status}"))),
+            }
+        };
+        match within(LAYER_MS, call).await {
+            Some(answer) => answer.map_err(|err| err.to_string()),
+            None => Err(format!("no answer within {LAYER_MS} ms")),
         }
     }
 

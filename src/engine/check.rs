@@ -7,7 +7,7 @@ use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 
-pub(super) fn title(text: &str) -> Result<String, Refusal> {
+pub(crate) fn title(text: &str) -> Result<String, Refusal> {
     let title = text.trim();
     let chars = title.chars().count();
     if title.is_empty() {
@@ -40,7 +40,7 @@ pub(super) fn word(field: &str, text: Option<String>) -> Result<Option<String>, 
 }
 
 /// A short text on one line that must be there.
-pub(super) fn name(field: &str, text: &str) -> Result<String, Refusal> {
+pub(crate) fn name(field: &str, text: &str) -> Result<String, Refusal> {
     let text = text.trim();
     let chars = text.chars().count();
     if text.is_empty() {
@@ -101,7 +101,7 @@ pub(super) fn reason(text: Option<&str>) -> Option<String> {
 }
 
 /// The first bytes of a text, whole characters only.
-pub(super) fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }

@@ -8,30 +8,59 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Apply, Engine, actor, check, refs};
+use super::{Apply, Engine, actor, check, refs, secrets};
 use crate::command::{Effect, Error, Reply, Tell};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::settings::{OF_A_RIG, Settings};
-use crate::store::{Sql, SqlError, is_setting};
+use crate::store::{Sql, SqlError, TOWN_LAYER, is_setting};
 use crate::token::Caller;
 use crate::wire::config::ConfigView;
+use crate::wire::container::StartAgent;
+use crate::wire::town_config::TownLayer;
 
 /// What a rig merges into when it does not say.
 const DEFAULT_BRANCH: &str = "main";
 
 /// What [`ConfigView`] shows and nobody can set; whoever sends it back means nothing by it.
-const SHOWN: [&str; 2] = ["rig_id", "overridden"];
+const SHOWN: [&str; 3] = ["rig_id", "overridden", "of_town"];
 
 impl<S: Sql> Engine<S> {
-    /// The settings of the deployment, but for what the rig has of its own.
+    /// The settings of the deployment, under those of the town, under what the rig has of its own.
     pub fn effective(&self) -> Result<Settings, SqlError> {
         let standing = self.store.standing()?;
         if standing.config.is_empty() {
             return Ok(self.settings.clone());
         }
-        let of_rig = |name: &str| standing.config.get(&name.to_ascii_lowercase()).cloned();
+        let layer = self.layer()?;
+        let of_rig = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            let of_town = || layer.as_ref().and_then(|it| it.settings.get(&name));
+            standing.config.get(&name).or_else(of_town).cloned()
+        };
         self.settings.with(of_rig).map_err(|err| SqlError::Unreadable(err.to_string()))
+    }
+
+    /// What the rig's town sets for all of its rigs, as it was told last.
+    fn layer(&self) -> Result<Option<TownLayer>, SqlError> {
+        let standing = self.store.standing()?;
+        let Some(json) = standing.config.get(TOWN_LAYER) else { return Ok(None) };
+        let layer: TownLayer = serde_json::from_str(json)
+            .map_err(|_| SqlError::Unreadable("the settings of the town".to_owned()))?;
+        let town = standing.config.get("town").unwrap_or(&self.settings.town);
+        Ok(Some(layer).filter(|it| it.town_id == *town))
+    }
+
+    /// Whether this is what the rig was told of its town's settings last.
+    pub fn knows_layer(&self, layer: &TownLayer) -> Result<bool, SqlError> {
+        let known = self.layer()?.unwrap_or_default();
+        Ok(known.settings == layer.settings && known.env_vars == layer.env_vars)
+    }
+
+    /// A start that was decided before the town's settings were asked for, with what they are now.
+    pub fn with_layer(&self, start: &StartAgent) -> Result<StartAgent, SqlError> {
+        let model = self.effective()?.agent_model;
+        Ok(StartAgent { model, env_vars: self.env_vars()?, ..start.clone() })
     }
 
     /// The settings that hold for this rig; those of the deployment, and a fault, if its own cannot be read.
@@ -60,8 +89,15 @@ impl<S: Sql> Engine<S> {
         Ok(self.configured("prefix")?.unwrap_or_else(|| self.own_prefix()))
     }
 
-    /// What the rig puts into the environment of its agents. Secrets.
+    /// What the rig's town and the rig put into the environment of its agents. Secrets.
     pub(super) fn env_vars(&self) -> Result<BTreeMap<String, String>, SqlError> {
+        let mut all = self.layer()?.unwrap_or_default().env_vars;
+        all.append(&mut self.own_env()?);
+        Ok(all)
+    }
+
+    /// What of that is the rig's own.
+    fn own_env(&self) -> Result<BTreeMap<String, String>, SqlError> {
         let Some(json) = self.configured("env_vars")? else { return Ok(BTreeMap::new()) };
         serde_json::from_str(&json).map_err(|_| SqlError::Unreadable("env_vars".to_owned()))
     }
@@ -69,7 +105,10 @@ impl<S: Sql> Engine<S> {
     /// What holds for this rig, and what of it is its own.
     pub fn config_view(&self) -> Result<ConfigView, Error> {
         let settings = self.effective()?;
-        let env_vars = self.env_vars()?;
+        let env_vars = self.own_env()?;
+        let layer = self.layer()?.unwrap_or_default();
+        let of_town = layer.env_vars.keys().map(|name| format!("env_vars.{name}"));
+        let of_town = layer.settings.keys().cloned().chain(of_town).collect();
         Ok(ConfigView {
             rig_id: self.rig.clone(),
             town: settings.town,
@@ -85,7 +124,7 @@ impl<S: Sql> Engine<S> {
             active_alarm_ms: settings.active_alarm_ms,
             idle_alarm_ms: settings.idle_alarm_ms,
             run_timeout_s: settings.run_timeout_s,
-            env_vars: env_vars.into_iter().map(|(name, it)| (name, mask(&it))).collect(),
+            env_vars: env_vars.into_iter().map(|(name, it)| (name, secrets::mask(&it))).collect(),
             overridden: self
                 .store
                 .standing()?
@@ -94,6 +133,7 @@ impl<S: Sql> Engine<S> {
                 .filter(|it| is_setting(it))
                 .cloned()
                 .collect(),
+            of_town,
         })
     }
 }
@@ -142,10 +182,30 @@ impl<S: Sql> Apply<'_, S> {
         Ok(Reply::Done)
     }
 
+    /// Takes what the town sets for all of its rigs.
+    pub(super) fn set_layer(&mut self, layer: &TownLayer) -> Result<Reply, Error> {
+        if layer.settings.is_empty() && layer.env_vars.is_empty() {
+            self.store().set_config(TOWN_LAYER, None)?;
+        } else {
+            let json = serde_json::to_string(layer).expect("plain data");
+            self.store().set_config(TOWN_LAYER, Some(&json))?;
+            // What cannot be read must not be kept: it would stop the rig.
+            let refused = |err: SqlError| Refusal::invalid("the town's config", err.to_string());
+            self.engine.effective().map_err(refused)?;
+        }
+        self.effects.push(Effect::Tell(Tell {
+            event: "town_config_changed".to_owned(),
+            bead: None,
+            actor: None,
+            detail: Some(layer.settings.keys().cloned().collect::<Vec<_>>().join(", ")),
+        }));
+        Ok(Reply::Done)
+    }
+
     /// A value as it is kept; none removes.
     pub(super) fn checked(&self, name: &str, value: &Value) -> Result<Option<String>, Error> {
         if name == "env_vars" {
-            return self.checked_env(value);
+            return Ok(secrets::checked_env(value, &self.engine.own_env()?)?);
         }
         let known =
             OF_A_RIG.contains(&name) || ["git_url", "default_branch", "prefix"].contains(&name);
@@ -193,40 +253,12 @@ impl<S: Sql> Apply<'_, S> {
             "git_url" | "env_vars" => false,
             "default_branch" => text == DEFAULT_BRANCH,
             "prefix" => text == self.engine.own_prefix(),
-            _ => self.with(name, text)? == self.engine.settings,
+            // What the town sets must be overridden even by what the deployment has.
+            _ => {
+                self.with(name, text)? == self.engine.settings
+                    && self.engine.layer()?.is_none_or(|it| !it.settings.contains_key(name))
+            }
         })
-    }
-
-    /// All variables as they are kept: those that are sent, and no others. One that is sent as it was shown
-    /// stays as it is.
-    fn checked_env(&self, value: &Value) -> Result<Option<String>, Error> {
-        let sent = match value {
-            Value::Null => return Ok(None),
-            Value::Object(sent) => sent,
-            _ => return Err(Refusal::invalid("env_vars", "must be an object of texts").into()),
-        };
-        let stored = self.engine.env_vars()?;
-        let mut vars = BTreeMap::new();
-        for (name, value) in sent.iter().filter(|(_, value)| !value.is_null()) {
-            let field = format!("env_vars.{}", check::cut(name, limits::ID_CHARS_MAX));
-            env_name(&field, name)?;
-            let Some(text) = value.as_str() else {
-                return Err(Refusal::invalid(&field, "must be a text").into());
-            };
-            let kept = stored.get(name).filter(|it| mask(it) == text);
-            vars.insert(
-                name.clone(),
-                kept.map_or_else(|| env_value(&field, text), |it| Ok(it.clone()))?,
-            );
-        }
-        if vars.len() > limits::ENV_VARS_MAX {
-            let message = format!("may be {} at most (got {})", limits::ENV_VARS_MAX, vars.len());
-            return Err(Refusal::invalid("env_vars", message).into());
-        }
-        if vars.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(serde_json::to_string(&vars).expect("plain data")))
     }
 }
 
@@ -276,46 +308,4 @@ fn prefix(text: &str) -> Result<String, Refusal> {
         return Ok(text.to_owned());
     }
     Err(Refusal::invalid("prefix", "must be 1 to 8 lower-case letters and digits"))
-}
-
-fn env_name(field: &str, name: &str) -> Result<(), Refusal> {
-    let fits = name.len() <= limits::NAME_CHARS_MAX
-        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !fits {
-        let message = "must be named by letters, digits and '_', and not begin with a digit";
-        return Err(Refusal::invalid(field, message));
-    }
-    let upper = name.to_ascii_uppercase();
-    if upper.starts_with("BEADRIG_") || upper.starts_with("GASTOWN_") {
-        let message = "is reserved: names that begin with BEADRIG_ or GASTOWN_ are the rig's own";
-        return Err(Refusal::invalid(field, message));
-    }
-    Ok(())
-}
-
-fn env_value(field: &str, text: &str) -> Result<String, Refusal> {
-    let max = limits::CONFIG_VALUE_BYTES_MAX;
-    if text.len() > max {
-        let message = format!("{field} has {} bytes, it may have {max}", text.len());
-        return Err(Refusal::new(Code::TooLarge, message));
-    }
-    if text.contains('\0') {
-        return Err(Refusal::invalid(field, "must not hold a NUL"));
-    }
-    // What looks like a mask and is not that of what is stored would overwrite a secret with stars.
-    if text.starts_with(MASK) {
-        let message = "looks masked, and is not what is stored; send the value itself";
-        return Err(Refusal::invalid(field, message));
-    }
-    Ok(text.to_owned())
-}
-
-const MASK: &str = "****";
-
-/// A secret as it is shown: its last four characters, and those only where they are a small part of it.
-fn mask(value: &str) -> String {
-    let chars: Vec<char> = value.chars().collect();
-    let shown = if chars.len() >= 8 { &chars[chars.len() - 4..] } else { &[] };
-    format!("{MASK}{}", shown.iter().collect::<String>())
 }

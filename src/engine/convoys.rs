@@ -6,11 +6,13 @@
 
 use super::{Apply, Engine, actor, check, view};
 use crate::command::{Error, Reply};
+use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Convoy, Sql};
 use crate::token::Caller;
 use crate::wire::convoy::{ConvoyView, CreateConvoy};
+use crate::wire::town::{Track, Tracked};
 
 impl<S: Sql> Apply<'_, S> {
     pub(super) fn create_convoy(
@@ -54,6 +56,34 @@ impl<S: Sql> Engine<S> {
             Refusal::new(Code::NotFound, format!("Convoy {id} not found"))
         })?;
         Ok(convoy_view(found))
+    }
+
+    /// How beads are that the rig's town asks for.
+    pub fn tracked(&self, wanted: &Track) -> Result<Vec<Tracked>, Error> {
+        self.must_be_in(&wanted.town_id)?;
+        let max = limits::TRACKED_BEADS_MAX;
+        if wanted.bead_ids.len() > max {
+            let message = format!("may be {max} at most (got {})", wanted.bead_ids.len());
+            return Err(Refusal::invalid("bead_ids", message).into());
+        }
+        let found = self.store.tracked(&wanted.bead_ids)?;
+        let view = |(bead_id, status, closed_at): (String, String, Option<Millis>)| Tracked {
+            bead_id,
+            status,
+            closed_at: closed_at.map(|at| at.to_string()),
+        };
+        Ok(found.into_iter().map(view).collect())
+    }
+
+    /// Refuses a town that the rig is not in (any more).
+    pub fn must_be_in(&self, town: &str) -> Result<(), Error> {
+        let its = self.effective()?.town;
+        if its == town {
+            return Ok(());
+        }
+        let town = check::cut(town, limits::ID_CHARS_MAX);
+        let message = format!("Rig {} is in town {its}, not in {town}", self.rig);
+        Err(Refusal::new(Code::Conflict, message).into())
     }
 
     /// Convoys, by a query string's pairs (`limit`, `offset`).

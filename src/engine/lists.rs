@@ -136,7 +136,7 @@ fn family(shown: &crate::bead::Bead, child: &crate::bead::Bead) -> DependencyVie
 }
 
 /// A line of the audit in Gastown's shape.
-fn event_view(event: BeadEvent) -> EventView {
+fn event_view((event, by_agent): (BeadEvent, bool)) -> EventView {
     let metadata = match event.data.as_deref().map(serde_json::from_str) {
         Some(Ok(Value::Object(map))) => map,
         Some(_) => Map::from_iter([("message".to_owned(), json!(event.data))]),
@@ -146,7 +146,8 @@ fn event_view(event: BeadEvent) -> EventView {
         seq: event.seq,
         id: event.seq.to_string(),
         bead_id: event.bead,
-        agent_id: event.actor,
+        agent_id: by_agent.then(|| event.actor.clone()),
+        actor: event.actor,
         event_type: event.event,
         old_value: event.old,
         new_value: event.new,

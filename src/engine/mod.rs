@@ -23,7 +23,8 @@
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
 //! | `sling` | a bead and an agent in one step |
-//! | `config` | what a rig sets for itself |
+//! | `config` | what a rig and its town set for it |
+//! | `secrets` | variables for the agents, and how they are shown |
 //! | `reviews` | branches that wait to be merged |
 //! | `molecules`, `convoys` | steps of a bead, and beads that belong together |
 //! | `refs` | what may be handed to git |
@@ -31,7 +32,7 @@
 
 mod agents;
 mod beads;
-mod check;
+pub(crate) mod check;
 mod config;
 mod convoys;
 mod escalations;
@@ -50,6 +51,7 @@ mod removal;
 mod reports;
 mod reviews;
 mod runs;
+pub(crate) mod secrets;
 mod sling;
 mod tick;
 mod view;
@@ -57,6 +59,7 @@ mod view;
 pub(crate) use molecules::molecule_view;
 pub(crate) use prime::mail_view;
 pub use tick::{Scheduled, Seen};
+pub(crate) use view::page;
 
 use crate::attempt;
 use crate::bead::{self, Bead};
@@ -220,6 +223,7 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::AdvanceMolecule(by, agent, fields) => self.advance_molecule(&by, &agent, fields),
             C::CreateConvoy(by, fields) => self.create_convoy(&by, fields),
             C::Register(by, fields) => self.register(&by, &fields),
+            C::SetLayer(layer) => self.set_layer(&layer),
             C::DeleteEverything(by) => self.delete_everything(&by),
         }
     }
@@ -345,7 +349,7 @@ impl From<attempt::IllegalTransition> for Error {
 }
 
 /// The name that a caller has in notes and events.
-fn actor(by: &Caller) -> &str {
+pub(crate) fn actor(by: &Caller) -> &str {
     match by {
         Caller::Operator { actor } => actor,
         Caller::Container { .. } => "container",

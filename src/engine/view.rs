@@ -335,13 +335,13 @@ pub(super) fn bead_filter(query: &[(String, String)]) -> Result<BeadFilter, Refu
 }
 
 /// A part of a list.
-pub(super) struct Page {
-    pub(super) limit: u32,
-    pub(super) offset: u32,
+pub(crate) struct Page {
+    pub(crate) limit: u32,
+    pub(crate) offset: u32,
 }
 
 /// `limit` (at most `max`) and `offset`.
-pub(super) fn page(query: &[(String, String)], max: u32) -> Result<Page, Refusal> {
+pub(crate) fn page(query: &[(String, String)], max: u32) -> Result<Page, Refusal> {
     let mut page = Page { limit: limits::PAGE_ROWS.min(max), offset: 0 };
     for (key, value) in query {
         match key.as_str() {

@@ -51,6 +51,20 @@ impl<S: Sql> Store<S> {
         )
     }
 
+    /// How these beads are: their status, and when they were closed; what is not there is left out.
+    pub fn tracked(
+        &self,
+        beads: &[String],
+    ) -> Result<Vec<(String, String, Option<Millis>)>, SqlError> {
+        self.all(
+            "SELECT json_array(id, status, closed_at)
+             FROM bead
+             WHERE id IN (SELECT value FROM json_each(?))
+             ORDER BY id",
+            &[super::to_json(&beads)],
+        )
+    }
+
     /// Files a convoy; its beads are named on the beads.
     pub fn add_convoy(&self, id: &str, title: &str, by: &str, now: Millis) -> Result<(), SqlError> {
         self.run(

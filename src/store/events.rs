@@ -79,29 +79,31 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// The audit of the rig or of one bead after a line, oldest first.
+    /// The audit of the rig or of one bead after a line, oldest first, and of each whether an agent did it.
     pub fn events(
         &self,
         bead: Option<&str>,
         after: i64,
         limit: u32,
-    ) -> Result<Vec<BeadEvent>, SqlError> {
+    ) -> Result<Vec<(BeadEvent, bool)>, SqlError> {
         let mut args: Vec<Value> = vec![after.into()];
         let of = bead.map_or("", |bead| {
             args.push(bead.into());
             "AND bead = ?"
         });
         args.push(limit.into());
-        self.all(
+        let found: Vec<(BeadEvent, i64)> = self.all(
             &format!(
-                "SELECT json_array(seq, bead, at, actor, event, old, new, data)
+                "SELECT json_array(json_array(seq, bead, at, actor, event, old, new, data),
+                        EXISTS (SELECT 1 FROM agent WHERE agent.id = bead_event.actor))
                  FROM bead_event
                  WHERE seq > ? {of}
                  ORDER BY seq
                  LIMIT ?"
             ),
             &args,
-        )
+        )?;
+        Ok(found.into_iter().map(|(event, agent)| (event, agent != 0)).collect())
     }
 
     /// How far the audit had come at a time: looked for by halves, for lines are written in the order of their times;

@@ -11,8 +11,11 @@ const DELETED_AT: &str = "deleted_at";
 /// The row of `config` that says in whose directory the rig is.
 const OWNER: &str = "owner";
 
+/// The row of `config` that holds what the town sets for all of its rigs.
+pub(crate) const TOWN_LAYER: &str = "town_layer";
+
 /// Rows of `config` that are no settings.
-const MARKS: [&str; 2] = [DELETED_AT, OWNER];
+const MARKS: [&str; 3] = [DELETED_AT, OWNER, TOWN_LAYER];
 
 /// Whether a row of `config` is something that the rig sets for itself.
 pub(crate) fn is_setting(name: &str) -> bool {

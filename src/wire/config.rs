@@ -41,4 +41,7 @@ pub struct ConfigView {
     pub env_vars: BTreeMap<String, String>,
     /// The keys that are the rig's own, not the deployment's.
     pub overridden: Vec<String>,
+    /// The keys that its town sets for all of its rigs, as the rig was told when it started an agent last.
+    #[serde(default)]
+    pub of_town: Vec<String>,
 }

@@ -66,8 +66,11 @@ pub struct EventView {
     pub id: String,
     /// To which bead it happened.
     pub bead_id: String,
+    /// The agent that did it; null when no agent did, or one that was deleted since.
+    #[serde(default)]
+    pub agent_id: Option<String>,
     /// Who did it: an agent, a person, or a part of the rig.
-    pub agent_id: String,
+    pub actor: String,
     /// `created`, `updated`, `assigned`, `hooked`, `status_changed`, `closed`, `dependency_added`, ….
     pub event_type: String,
     /// What it was.

@@ -16,6 +16,8 @@ pub mod molecule;
 pub mod review;
 pub mod rig;
 pub mod sling;
+pub mod town;
+pub mod town_config;
 
 use serde::{Deserialize, Serialize};
 

@@ -369,7 +369,7 @@ impl Story {
         let events = self.rig.engine.store.events(None, after, 1_000).unwrap();
         events
             .into_iter()
-            .map(|it| {
+            .map(|(it, _)| {
                 let change = match (it.old, it.new) {
                     (Some(old), Some(new)) => format!(" {old} -> {new}"),
                     (None, Some(new)) => format!(" {new}"),

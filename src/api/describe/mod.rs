@@ -2,6 +2,7 @@
 //! not do; a route without an entry fails a test.
 
 mod crew;
+pub mod hall;
 mod links;
 mod registration;
 pub mod towns;

@@ -8,6 +8,7 @@ use crate::wire::convoy::{ConvoyView, CreateConvoy};
 use crate::wire::molecule::{Advance, Advanced, CreateMolecule, CurrentStep, MoleculeView};
 use crate::wire::review::{CompleteReview, ReviewView, SubmitReview, Submitted};
 use crate::wire::sling::{Sling, Slung};
+use crate::wire::town::{Track, Tracked};
 
 /// Some of the keys of [`ConfigView`]; null takes one back.
 fn some_keys(_: &mut SchemaGenerator) -> Schema {
@@ -86,4 +87,11 @@ pub(super) const ALL: &[Described] = &[
     ),
     asked(get("GET /convoys", "Lists convoys, newest first.", list::<ConvoyView>), CONVOY_QUERY),
     get("GET /convoys/:id", "Shows a convoy.", of::<ConvoyView>),
+    change(
+        "POST /tracked",
+        "Says how beads are; the rig's town asks it for its convoys.",
+        Body::Required(of::<Track>),
+        200,
+        Data::Of(list::<Tracked>),
+    ),
 ];

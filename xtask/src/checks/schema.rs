@@ -26,10 +26,10 @@ const SEED: &str = "20260101";
 const CHECKS: &str = "not_a_server_error,status_code_conformance,response_schema_conformance,\
                       content_type_conformance";
 
-/// Every request goes to one rig, so that later ones meet what earlier ones made.
+/// Every request goes to one rig and one town, so that later ones meet what earlier ones made.
 const CONFIG: &str = r#"
 headers = { Authorization = "Bearer ${BEADRIG_TOKEN}" }
-parameters = { rigId = "fuzzed" }
+parameters = { rigId = "fuzzed", townId = "local" }
 "#;
 
 /// Runs it against a stack of its own.
