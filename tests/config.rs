@@ -54,6 +54,7 @@ fn a_rig_that_sets_nothing_has_what_the_deployment_has() {
           "idle_alarm_ms": 300000,
           "max_agents": 5,
           "max_attempts": 5,
+          "of_town": [],
           "overridden": [],
           "prefix": "demo",
           "rig_id": "demo",

@@ -228,7 +228,8 @@ fn the_audit_is_read_in_pages_without_a_gap() {
     expect![[r#"
         [
           {
-            "agent_id": "ann",
+            "actor": "ann",
+            "agent_id": null,
             "bead_id": "demo-1",
             "created_at": "2026-01-01T00:00:00.000Z",
             "event_type": "created",
@@ -242,7 +243,8 @@ fn the_audit_is_read_in_pages_without_a_gap() {
             "seq": 2
           },
           {
-            "agent_id": "ann",
+            "actor": "ann",
+            "agent_id": null,
             "bead_id": "demo-1",
             "created_at": "2026-01-01T00:00:01.000Z",
             "event_type": "assigned",
@@ -253,7 +255,8 @@ fn the_audit_is_read_in_pages_without_a_gap() {
             "seq": 6
           },
           {
-            "agent_id": "ann",
+            "actor": "ann",
+            "agent_id": null,
             "bead_id": "demo-1",
             "created_at": "2026-01-01T00:00:01.000Z",
             "event_type": "updated",

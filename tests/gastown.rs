@@ -39,6 +39,16 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "a_rig_that_does_not_answer_stays_in_the_list_until_it_is_gone",
     ),
     ("a town's events leave out", "the_events_of_a_town_are_those_of_its_rigs_by_time"),
+    (
+        "`bead-closed` counts",
+        "a_convoy_has_landed_when_all_of_its_beads_in_all_rigs_are_closed_whoever_was_told",
+    ),
+    ("a convoy's bead need not", "what_is_refused_and_how"),
+    (
+        "an escalation of a town",
+        "the_escalations_of_all_rigs_are_one_list_and_each_is_acknowledged_where_it_is",
+    ),
+    ("a town's config has", "what_is_refused_and_how"),
 ];
 
 impl World for TestRig {

@@ -452,7 +452,7 @@ pub(crate) const CALLS: &[Call] = &[
         .differs("convoys, escalations and"),
     get("/convoys", List(CONVOY)).differs("convoys, escalations and"),
     post("/convoys/bead-closed", r#"{"convoy_id":"c","bead_id":"b"}"#, 405, Refusal("method_not_allowed", "GET"))
-        .differs("`bead-closed` tells a convoy"),
+        .differs("convoys, escalations and"),
     call(By::Operator, ("DELETE", "/beads/$THREE", ""), 200, Values(r#"{"deleted":true}"#)),
     call(By::Operator, ("DELETE", "/beads/$THREE", ""), 404, Refusal("not_found", "$THREE")),
     call(By::Operator, ("DELETE", "/agents/$REFINERY", ""), 200, Values(r#"{"deleted":true}"#)),

@@ -110,3 +110,77 @@ fn a_rig_of_another_town_does_not_use_the_container_of_this_one() {
     assert_eq!(deleted.status, 200, "{deleted:?}");
     assert_eq!(made.operator("GET", "/health", "").unwrap().status, 404);
 }
+
+/// Calls what the rigs of a town have together.
+fn local(world: &World, method: &str, path: &str, body: &Value) -> Answer {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let path = format!("/api/towns/local{path}");
+    world.rig("none").send(Some(world.stack.token()), method, &path, &body).unwrap()
+}
+
+#[test]
+fn a_town_sees_its_rigs_as_one_and_sets_what_holds_for_all() {
+    let world = World::start(|options| options);
+    town(&world, &json!({"name": "Here", "id": "local"}));
+    let api = rig(&world, &json!({"town_id": "local", "name": "API", "id": "api"}));
+    // In no directory, as on a desk.
+    let web = world.rig("web");
+    let set = json!({"env_vars": {"GREETING": "hello-town"}, "max_polecats_per_rig": 3});
+    let shown = data(local(&world, "PATCH", "/config", &set));
+    assert_eq!(shown["env_vars"], json!({"GREETING": "****town"}));
+
+    // What was set holds for the first agent already.
+    web.runs.open(&["started", "noted", "working", "closing", "closed"]);
+    api.runs.open(&["started", "noted", "working", "closing", "closed"]);
+    let (one, two) = (api.assigned("there"), web.assigned("here"));
+    api.runs.wait(&one, "hello-town", LATER);
+    web.runs.wait(&two, "hello-town", LATER);
+    api.status_until(&one, "closed", LATER);
+    web.status_until(&two, "closed", LATER);
+    assert_eq!(web.get("/config")["max_agents"], 3);
+    assert_eq!(web.get("/config")["of_town"], json!(["max_agents", "env_vars.GREETING"]));
+
+    let open = data(web.operator("POST", "/beads", r#"{"title":"last"}"#).unwrap());
+    let open = open["id"].as_str().unwrap().to_owned();
+    let beads = json!([{"rig_id": "api", "bead_id": one}, {"rig_id": "web", "bead_id": two},
+        {"rig_id": "web", "bead_id": open}]);
+    let made = local(&world, "POST", "/convoys", &json!({"title": "both", "beads": beads}));
+    assert_eq!(made.status, 201, "{made:?}");
+    let path = format!("/convoys/{}", data(made)["id"].as_str().unwrap());
+    let seen = data(local(&world, "GET", &path, &Value::Null));
+    assert_eq!((&seen["status"], &seen["closed_beads"]), (&json!("active"), &json!(2)));
+    data(web.operator("POST", &format!("/beads/{open}/close"), "").unwrap());
+    let seen = data(local(&world, "GET", &path, &Value::Null));
+    assert_eq!((&seen["status"], &seen["total_beads"]), (&json!("landed"), &json!(3)));
+
+    // A rig that has started an agent is one of the town, whether a directory has it or not.
+    for rig in [&api, &web] {
+        data(rig.operator("POST", "/escalations", r#"{"title":"help"}"#).unwrap());
+    }
+    let found = data(local(&world, "GET", "/escalations?acknowledged=false", &Value::Null));
+    let mut from: Vec<&str> =
+        found.as_array().unwrap().iter().map(|it| it["source_rig_id"].as_str().unwrap()).collect();
+    from.sort_unstable();
+    assert_eq!(from, ["api", "web"]);
+    let id = found[0]["id"].as_str().unwrap();
+    let path = format!("/escalations/{id}/acknowledge");
+    assert_eq!(data(local(&world, "POST", &path, &Value::Null))["acknowledged"], true);
+    let left = data(local(&world, "GET", "/escalations?acknowledged=false", &Value::Null));
+    assert_eq!(left.as_array().unwrap().len(), 1);
+
+    // Nobody else, and nothing from inside.
+    let container = beadrig::token::container_token("x", "local");
+    assert_eq!(
+        web.send(Some(&container), "GET", "/api/towns/local/config", "").unwrap().status,
+        401
+    );
+    let token = world.stack.token();
+    for path in ["/layer/web", "/api/towns/local/layer/web", "/api/towns/local/everything"] {
+        assert_eq!(web.send(Some(token), "GET", path, "").unwrap().status, 404, "{path}");
+    }
+
+    // With the town its secrets go.
+    data(users(&world, "DELETE", "/towns/local", &Value::Null));
+    assert_eq!(data(local(&world, "GET", "/config", &Value::Null))["env_vars"], json!({}));
+    assert_eq!(data(local(&world, "GET", "/convoys", &Value::Null)), json!([]));
+}

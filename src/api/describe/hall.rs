@@ -1,5 +1,6 @@
 //! A town's convoys, escalations, settings and container; the paths follow `/api/towns/:townId`.
 
+use super::work::some_keys;
 use super::{Body, Data, Described, Query, Shape, asked, change, get, list, number, of, text};
 use crate::wire::container::{
     AgentList, AgentStatus, EventPage, Health, Message, StartAgent, StopAgent, Stopped,
@@ -63,7 +64,7 @@ pub const ALL: &[Described] = &[
     change(
         "PATCH /config",
         "Sets something for all rigs of the town; null gives it back to the deployment.",
-        Body::Required(of::<TownConfigView>),
+        Body::Required(some_keys),
         200,
         Data::Of(of::<TownConfigView>),
     ),

@@ -11,7 +11,7 @@ use crate::wire::sling::{Sling, Slung};
 use crate::wire::town::{Track, Tracked};
 
 /// Some of the keys of [`ConfigView`]; null takes one back.
-fn some_keys(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn some_keys(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "description": "some of the keys of the answer; null takes one back" })
 }
 
