@@ -251,3 +251,7 @@ pub const TOWN_CONVOYS_KEPT: u32 = 2_000;
 
 /// Beads that a rig is asked for at once: all of a page of convoys may be in one rig.
 pub const TRACKED_BEADS_MAX: usize = TOWN_CONVOYS_PAGE_MAX as usize * CONVOY_BEADS_MAX;
+
+/// Finished beads that a rig's status counts: they grow without end, and a count of them kept in a row would cost every
+/// close a row more.
+pub const STATUS_FINISHED_MAX: u32 = 10_000;

@@ -246,7 +246,10 @@ fn cut(text: &str, width: usize) -> String {
 pub fn rig(rig: &RigStatus, style: Style) -> String {
     let beads: Vec<_> =
         rig.beads.iter().map(|(status, count)| format!("{count} {}", line(status))).collect();
-    let beads = if beads.is_empty() { "none".into() } else { beads.join(", ") };
+    let mut beads = if beads.is_empty() { "none".into() } else { beads.join(", ") };
+    if rig.more_finished {
+        beads.push_str(", and older ones");
+    }
     let busy = rig.agents.iter().filter(|agent| agent.current_hook_bead_id.is_some()).count();
     let mut out = format!("{}\n", style.paint(Paint::Bold, &format!("Rig {}", line(&rig.rig_id))));
     let mut fact = |name: &str, value: &str| {

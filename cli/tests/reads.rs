@@ -169,6 +169,7 @@ fn status_counts_and_tells_what_agents_do() {
     let status = RigStatus {
         rig_id: "main".into(),
         beads: [("open".into(), 3), ("in_progress".into(), 1)].into(),
+        more_finished: false,
         agents: vec![
             agent.clone(),
             AgentView {

@@ -256,11 +256,15 @@ impl<S: Sql> Engine<S> {
 
     /// What the rig is doing; `next_tick` is the alarm that is set.
     pub fn status(&self, next_tick: Option<Millis>, now: Millis) -> Result<RigStatus, Error> {
-        let counts = self.store.bead_counts()?;
+        let max = limits::STATUS_FINISHED_MAX;
+        let counts = self.store.bead_counts(max)?;
+        let finished = counts.iter().filter(|(status, _)| status.is_finished());
+        let more_finished = finished.map(|(_, n)| n).sum::<u64>() >= u64::from(max);
         let settings = self.effective()?;
         Ok(RigStatus {
             rig_id: self.rig.clone(),
             beads: counts.into_iter().map(|(status, n)| (status.as_str().to_owned(), n)).collect(),
+            more_finished,
             agents: self.list_agents(&[], now)?,
             max_agents: settings.max_agents,
             dispatch_enabled: settings.dispatch_enabled,

@@ -88,9 +88,17 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// How many beads there are in each status.
-    pub fn bead_counts(&self) -> Result<Vec<(Status, u64)>, SqlError> {
-        self.all("SELECT json_array(status, count(*)) FROM bead GROUP BY status", &[])
+    /// How many beads there are in each status; of those that are finished no more than the newest so many.
+    pub fn bead_counts(&self, finished: u32) -> Result<Vec<(Status, u64)>, SqlError> {
+        self.all(
+            "SELECT json_array(status, count(*))
+             FROM (SELECT status FROM bead WHERE finished = 0
+                   UNION ALL
+                   SELECT status
+                   FROM (SELECT status FROM bead WHERE finished = 1 ORDER BY created_at DESC LIMIT ?))
+             GROUP BY status",
+            &[finished.into()],
+        )
     }
 
     /// How many beads there are; names get longer as it grows.

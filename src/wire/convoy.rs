@@ -29,6 +29,7 @@ pub struct ConvoyView {
     /// One line.
     pub title: String,
     /// `active`, or `landed` while all of its beads are closed.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["active", "landed"])))]
     pub status: String,
     /// Its beads.
     pub total_beads: u64,

@@ -35,6 +35,7 @@ pub struct DependencyView {
     /// Its title.
     pub title: String,
     /// Its status; what blocks does so until it is closed.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::bead::Status::ALL.map(crate::bead::Status::as_str))))]
     pub status: String,
     /// See [`AddDependency::kind`].
     #[serde(rename = "type")]

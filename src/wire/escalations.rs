@@ -36,6 +36,7 @@ pub struct EscalationView {
     #[serde(flatten)]
     pub bead: BeadView,
     /// `low`, `medium`, `high` or `critical`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::escalation::Severity::ALL.map(crate::escalation::Severity::as_str))))]
     pub severity: String,
     /// What it is about, for programs.
     pub cause: Option<String>,

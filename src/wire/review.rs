@@ -73,6 +73,7 @@ pub struct ReviewView {
     /// What was done.
     pub summary: Option<String>,
     /// `pending`, `running`, `merged`, `conflict` or `failed`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::review::State::ALL.map(crate::review::State::as_str))))]
     pub status: String,
     /// Merges that were started.
     pub attempts: i64,

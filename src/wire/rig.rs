@@ -13,6 +13,7 @@ pub struct BeadView {
     #[serde(rename = "type")]
     pub kind: String,
     /// `open`, `in_progress`, `in_review`, `blocked`, `deferred`, `closed` or `failed`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::bead::Status::ALL.map(crate::bead::Status::as_str))))]
     pub status: String,
     /// One line.
     pub title: String,
@@ -253,6 +254,7 @@ pub struct AgentView {
     /// Its id.
     pub id: String,
     /// `polecat`, `refinery`, `mayor` or `witness`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["polecat", "refinery", "mayor", "witness"])))]
     pub role: String,
     /// For people.
     pub name: String,
@@ -260,6 +262,7 @@ pub struct AgentView {
     pub identity: String,
     /// `idle`, `working`, `stopping`, `stalled`, `blocked` or `dead`. One that is hooked and not yet
     /// accepted by the container reads `idle`, as Gastown's clients expect.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["idle", "working", "stopping", "stalled", "blocked", "dead"])))]
     pub status: String,
     /// The bead it holds.
     pub current_hook_bead_id: Option<String>,
@@ -298,6 +301,7 @@ pub struct AttemptView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegisterAgent {
     /// See [`AgentView::role`].
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["polecat", "refinery", "mayor", "witness"])))]
     pub role: String,
     /// 1 to 64 characters.
     pub name: String,
@@ -310,6 +314,7 @@ pub struct RegisterAgent {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetOrCreateAgent {
     /// See [`AgentView::role`].
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["polecat", "refinery", "mayor", "witness"])))]
     pub role: String,
 }
 
@@ -350,8 +355,11 @@ pub struct Checkpoint {
 pub struct RigStatus {
     /// Which rig.
     pub rig_id: String,
-    /// How many beads there are in each status that occurs.
+    /// How many beads there are in each status that occurs; of those that are finished the newest 10,000.
     pub beads: std::collections::BTreeMap<String, u64>,
+    /// Whether so many finished ones were counted, so that there may be more.
+    #[serde(default)]
+    pub more_finished: bool,
     /// Its agents.
     pub agents: Vec<AgentView>,
     /// How many agents it may have at work.

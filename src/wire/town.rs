@@ -34,6 +34,7 @@ pub struct TownConvoyView {
     /// One line.
     pub title: String,
     /// `active`, or `landed` while all of its beads are closed.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["active", "landed"])))]
     pub status: String,
     /// Its beads; those that were deleted are not counted.
     pub total_beads: u64,
@@ -78,6 +79,7 @@ pub struct Tracked {
     /// Which.
     pub bead_id: String,
     /// Its status.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::bead::Status::ALL.map(crate::bead::Status::as_str))))]
     pub status: String,
     /// When it was closed.
     pub closed_at: Option<String>,
@@ -98,8 +100,10 @@ pub struct TownEscalationView {
     /// Its bead in that rig.
     pub bead_id: String,
     /// The status of that bead.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::bead::Status::ALL.map(crate::bead::Status::as_str))))]
     pub status: String,
     /// `low`, `medium`, `high` or `critical`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::escalation::Severity::ALL.map(crate::escalation::Severity::as_str))))]
     pub severity: String,
     /// What it is about, for programs.
     pub category: Option<String>,
