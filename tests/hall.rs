@@ -30,7 +30,7 @@ impl World {
         let hall = Hall { book: HallBook::open(TestSql::new()).unwrap(), town: "local".to_owned() };
         let made = |id: &&'static str| {
             let mut rig = TestRig::new();
-            rig.engine.rig = (*id).to_owned();
+            (*id).clone_into(&mut rig.engine.rig);
             (*id, rig)
         };
         let rigs = rigs.iter().map(made).collect();
