@@ -164,5 +164,5 @@ pub const JOB_STORE_QUEUE_MAX: usize = 256;
 /// Between two looks for jobs to forget, at most.
 pub const JOB_EVICT_MS_MAX: u64 = 60_000;
 
-/// Between two tries to write down how a job ended, when the disk does not take it.
+/// Between two tries to start a job, or to write down how it ended, when the disk does not take it.
 pub const JOB_RETRY_MS: u64 = 1_000;

@@ -1,11 +1,11 @@
 //! The service as a whole: how it comes up, and how it goes down.
 //!
 //! ```text
-//! lock the data directory -> kill what an earlier service left -> take up its jobs -> listen
+//! lock the data directory -> kill what an earlier service left -> take a port -> take up its jobs -> answer
 //! take no more work -> end all agents and jobs -> send the last reports -> stop listening
 //! ```
 //!
-//! It must never listen before the data directory is its own and nothing of the past runs in it.
+//! It must never answer before the data directory is its own and nothing of the past runs in it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -98,10 +98,11 @@ impl Service {
         let identity = data_dir.clone().into_os_string();
         let (supervisor, owner) =
             Supervisor::begin(Arc::clone(&config), identity, boot_id.clone(), reporter.clone());
-        let (jobs, pump) = Jobs::begin(Arc::clone(&config), &data_dir, supervisor.clone()).await?;
         let unable = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
         let address = listener.local_addr().map_err(unable)?;
+        // Only now: a job that was begun by a service which then finds its port taken would be lost.
+        let (jobs, pump) = Jobs::begin(Arc::clone(&config), &data_dir, supervisor.clone()).await?;
         let router = server::router(Shared {
             token: config.token.clone(),
             boot_id: boot_id.as_str().into(),

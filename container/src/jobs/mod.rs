@@ -36,7 +36,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::launch::remove_tree;
 use crate::limits::{
-    JOB_EVICT_MS_MAX, JOB_READERS_MAX, JOBS_KEPT_BYTES_MAX, JOBS_KEPT_MAX, LOOK_MS,
+    JOB_EVICT_MS_MAX, JOB_READERS_MAX, JOB_RETRY_MS, JOBS_KEPT_BYTES_MAX, JOBS_KEPT_MAX, LOOK_MS,
 };
 use crate::policy::Denial;
 use crate::process::{Order, Orders};
@@ -187,6 +187,9 @@ impl Jobs {
             }
             if let Err(error) = self.give_places().await {
                 tracing::error!(%error, "jobs cannot be started");
+                // The place that was given back would wake us at once.
+                sleep(Duration::from_millis(JOB_RETRY_MS)).await;
+                self.0.wake.notify_one();
             }
             tokio::select! {
                 () = self.0.wake.notified() => {}

@@ -1,7 +1,7 @@
 //! Reads the body of `POST /execute`, and refuses it as the agent service does.
 //!
-//! What a number may be written as, and the words of each refusal, are those of FastAPI and pydantic 2: its callers
-//! know these. It must never accept what cannot become a process: a NUL, or an agent's name that is an option.
+//! What a number may be written as, and the words of each refusal, are those of
+//! `FastAPI` and pydantic 2: its callers know these. It must never accept what cannot become a process: a NUL, or an agent's name that is an option.
 
 use serde_json::{Map, Value, json};
 

@@ -95,7 +95,7 @@ async fn execute(
     }
     match jobs.submit(key, asked).await {
         Ok((id, Submitted::New)) => accepted(&id, Status::Queued),
-        Ok((_, Submitted::Known(job))) => accepted(&job.id, job.status),
+        Ok((_, Submitted::Known { id, status })) => accepted(&id, status),
         Ok((_, Submitted::Full)) => refuse(StatusCode::TOO_MANY_REQUESTS, "Queue full"),
         Ok((_, Submitted::OtherRequest)) => {
             let said =

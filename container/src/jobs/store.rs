@@ -100,7 +100,12 @@ pub enum Submitted {
     /// It waits.
     New,
     /// It was here before, and this is it.
-    Known(Job),
+    Known {
+        /// Its id.
+        id: String,
+        /// Where it is in its life.
+        status: Status,
+    },
     /// The key belongs to another request.
     OtherRequest,
     /// As many as may be.
@@ -288,7 +293,11 @@ fn submit(
         && let Some(known) = one(&change, "key", key)?
     {
         let same = known.request == *request;
-        return Ok(if same { Submitted::Known(known) } else { Submitted::OtherRequest });
+        return Ok(if same {
+            Submitted::Known { id: known.id, status: known.status }
+        } else {
+            Submitted::OtherRequest
+        });
     }
     let (queued, running) = counts(&change)?;
     if queued + running >= depth as u64 {

@@ -137,7 +137,7 @@ async fn health_tells_how_full_it_is_and_keeps_its_own_fields() {
     assert!(full["bootId"].is_string() && full["uptime"].is_u64(), "{full}");
 }
 
-/// Incident 5: the answer was lost, and the same work was done twice.
+/// Service 5: the answer was lost, and the same work was done twice.
 #[tokio::test]
 async fn a_request_that_is_sent_twice_is_one_job() {
     let town = Town::for_jobs(&[("MAX_QUEUE_DEPTH", "1")]).await;
@@ -162,7 +162,7 @@ async fn a_request_that_is_sent_twice_is_one_job() {
     assert_ne!(town.execute(body).await, id);
 }
 
-/// Incident 6: the time limit ended the wait, and not the process.
+/// Service 6: the time limit ended the wait, and not the process.
 #[tokio::test]
 async fn a_job_that_is_out_of_time_is_ended_with_all_its_descendants() {
     let town = Town::for_jobs(&[]).await;
@@ -179,7 +179,7 @@ async fn a_job_that_is_out_of_time_is_ended_with_all_its_descendants() {
     assert!(!town.data.path().join("jobs").join(&id).join("work").exists());
 }
 
-/// Incident 7: a result on one long line ended the job, and so did a loud standard error.
+/// Service 7: a result on one long line ended the job, and so did a loud standard error.
 #[tokio::test]
 async fn a_result_of_any_size_on_one_line_is_a_success() {
     let town = Town::for_jobs(&[]).await;
@@ -198,7 +198,7 @@ async fn a_result_of_any_size_on_one_line_is_a_success() {
     }
 }
 
-/// Incident 7, the other half.
+/// Service 7, the other half.
 #[tokio::test]
 async fn a_loud_standard_error_does_not_hold_a_job_up() {
     let town = Town::for_jobs(&[]).await;
@@ -225,7 +225,7 @@ async fn what_is_beyond_the_bound_is_cut_and_says_so() {
     );
 }
 
-/// Incident 11: whoever asked early took `queued` for an end.
+/// Service 11: whoever asked early took `queued` for an end.
 #[tokio::test]
 async fn a_queued_job_is_not_taken_for_one_that_is_over() {
     let town = Town::for_jobs(&[("MAX_CONCURRENCY", "1")]).await;
@@ -242,7 +242,7 @@ async fn a_queued_job_is_not_taken_for_one_that_is_over() {
     assert!(job["started_at"].is_string() && job.get("finished_at").is_none(), "{job}");
 }
 
-/// Incident 12: a full queue looked like a fault.
+/// Service 12: a full queue looked like a fault.
 #[tokio::test]
 async fn a_full_queue_says_so_and_takes_jobs_again() {
     let town = Town::for_jobs(&[("MAX_CONCURRENCY", "1"), ("MAX_QUEUE_DEPTH", "2")]).await;
@@ -275,7 +275,7 @@ async fn jobs_run_in_the_order_they_came_and_waiting_takes_none_of_their_time() 
     assert_eq!(std::fs::read_to_string(order).unwrap(), "1\n2\n3\n4\n");
 }
 
-/// Incident 19: as many runs as configured took more memory than there was.
+/// Service 19: as many runs as configured took more memory than there was.
 #[tokio::test]
 async fn agents_and_jobs_share_the_places() {
     let town = Town::for_jobs(&[("MAX_CONCURRENCY", "2"), ("JOB_CONCURRENCY", "1")]).await;
@@ -298,7 +298,7 @@ async fn agents_and_jobs_share_the_places() {
     town.job_is(&job, "completed").await;
 }
 
-/// Incident 23: nobody knew what a job had cost.
+/// Service 23: nobody knew what a job had cost.
 #[tokio::test]
 async fn what_a_job_cost_and_its_session_are_told() {
     let town = Town::for_jobs(&[]).await;
@@ -329,7 +329,7 @@ async fn the_ways_in_which_a_job_ends_are_told_apart() {
     assert_eq!(health["queued"], 0);
 }
 
-/// Incident 14: nothing ever told an agent the id of its job.
+/// Service 14: nothing ever told an agent the id of its job.
 #[tokio::test]
 async fn a_job_knows_its_id_and_has_a_workspace_of_its_own_and_no_secret() {
     let town = Town::for_jobs(&[]).await;

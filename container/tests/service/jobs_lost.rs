@@ -7,7 +7,7 @@ use crate::jobs::{COMMAND, asked};
 use crate::program::Program;
 use crate::town::{Town, until};
 
-/// Incident 8: jobs were in memory alone, and a restart knew none of them.
+/// Service 8: jobs were in memory alone, and a restart knew none of them.
 #[tokio::test]
 async fn a_service_that_is_killed_loses_no_job() {
     let settings = [COMMAND, ("MAX_CONCURRENCY", "2")];
