@@ -398,3 +398,81 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(prompt: &str) -> JobRequest {
+        JobRequest {
+            prompt: prompt.to_owned(),
+            agent: "a".to_owned(),
+            budget_micros: 1,
+            time_limit_s: 1,
+            metadata: None,
+        }
+    }
+
+    async fn submit(store: &Store, id: &str, key: Option<&str>, depth: usize) -> Submitted {
+        let key = key.map(ToOwned::to_owned);
+        store.submit(id.to_owned(), key, request("p"), depth, 1).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_first_that_came_is_taken_once_and_what_is_over_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).unwrap();
+        for id in ["1", "2"] {
+            assert_eq!(submit(&store, id, Some(id), 2).await, Submitted::New);
+        }
+        assert_eq!(submit(&store, "3", None, 2).await, Submitted::Full);
+        let known = Submitted::Known { id: "2".to_owned(), status: Status::Queued };
+        assert_eq!(submit(&store, "3", Some("2"), 2).await, known);
+        let other = store.submit("3".to_owned(), Some("2".to_owned()), request("other"), 9, 1);
+        assert_eq!(other.await.unwrap(), Submitted::OtherRequest);
+        let first = store.take(5).await.unwrap().unwrap();
+        assert_eq!((first.id.as_str(), first.started_at), ("1", Some(5)));
+        assert_eq!(store.take(5).await.unwrap().unwrap().id, "2");
+        assert_eq!(store.take(5).await.unwrap(), None);
+        for event in [Event::OutOfTime, Event::Exited { well: true }] {
+            store.finish("1".to_owned(), event, End::default(), 0, 7).await.unwrap();
+        }
+        let left = store.interrupt(|_| 3, 9).await.unwrap();
+        assert_eq!(left, ["2"]);
+        let first = store.job("1".to_owned()).await.unwrap().unwrap();
+        assert_eq!((first.status, first.finished_at), (Status::Timeout, Some(7)));
+        assert_eq!(store.counts().await.unwrap(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn the_oldest_jobs_go_by_age_by_number_and_by_size_and_the_newest_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("db")).unwrap();
+        for (n, id) in ["1", "2", "3", "4"].into_iter().enumerate() {
+            submit(&store, id, None, 9).await;
+            store.take(1).await.unwrap();
+            let at = i64::try_from(n).unwrap() + 1;
+            let event = Event::Exited { well: true };
+            store.finish(id.to_owned(), event, End::default(), 100, at).await.unwrap();
+        }
+        submit(&store, "5", None, 9).await;
+        let outdated =
+            async |before, count, bytes| store.outdated(before, count, bytes).await.unwrap();
+        assert_eq!(outdated(0, 9, 400).await, Vec::<String>::new());
+        assert_eq!(outdated(3, 9, 400).await, ["2", "1"]);
+        assert_eq!(outdated(0, 3, 400).await, ["1"]);
+        assert_eq!(outdated(0, 9, 250).await, ["2", "1"]);
+        assert_eq!(outdated(0, 9, 1).await, ["3", "2", "1"]);
+        store.forget("1".to_owned()).await.unwrap();
+        assert_eq!(store.job("1".to_owned()).await.unwrap(), None);
+    }
+
+    #[test]
+    fn rows_of_a_newer_service_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99_i64).unwrap();
+        let refused = Store::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("version 99"), "{refused}");
+    }
+}

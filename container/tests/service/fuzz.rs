@@ -12,7 +12,7 @@ use crate::jobs::asked;
 use crate::town::{TOKEN, Town, start};
 
 /// Requests of each kind; each is one over a real socket.
-const CASES: u32 = 200;
+const CASES: u32 = 600;
 
 /// An answer that takes longer is a hang.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,7 +100,7 @@ fn any_json() -> impl Strategy<Value = Value> + Clone {
 fn bodies(good: Value) -> impl Strategy<Value = Vec<u8>> {
     let names: Vec<String> = good.as_object().unwrap().keys().cloned().collect();
     let change = (prop::sample::select(names), prop::option::of(any_json()));
-    let changed = prop::collection::vec(change, 0..4).prop_map(move |changes| {
+    let changed = prop::collection::vec(change, 0..6).prop_map(move |changes| {
         let mut body = good.clone();
         for (name, value) in changes {
             match value {

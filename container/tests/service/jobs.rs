@@ -287,13 +287,13 @@ async fn agents_and_jobs_share_the_places() {
     assert_eq!((status.as_u16(), &body["code"]), (503, &json!("capacity")));
     assert_eq!(town.job(&second).await["status"], "queued");
     let town = Town::for_jobs(&[("MAX_CONCURRENCY", "1")]).await;
-    town.run("a1", 1, "exec sleep 600").await;
-    let job = town.execute(asked("true")).await;
+    let ended = town.data.path().join("ended");
+    let agent = "trap 'touch ENDED; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    town.run("a1", 1, &agent.replace("ENDED", ended.to_str().unwrap())).await;
+    town.hears("a1", "up").await;
+    let job = town.execute(asked(&format!("[ -e {} ]", ended.display()))).await;
     let (_, health) = town.get("/health").await;
-    assert_eq!(
-        (&health["active"], &health["agents"], &health["queued"]),
-        (&json!(1), &json!(1), &json!(1))
-    );
+    assert_eq!((&health["active"], &health["agents"]), (&json!(1), &json!(1)));
     town.post("/agents/a1/stop", json!({})).await;
     town.job_is(&job, "completed").await;
 }

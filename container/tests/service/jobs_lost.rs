@@ -1,5 +1,6 @@
 //! Jobs when the program is killed: nothing that was answered is lost, and nothing runs twice.
 
+use beadrig_container::Service;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -106,4 +107,19 @@ async fn a_second_signal_ends_jobs_at_once_and_they_are_interrupted() {
     town.nothing_is_left().await;
     let _program = Program::start_with(&mut town, &settings).await;
     assert_eq!(town.job(&id).await["status"], "interrupted");
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_read_are_named_and_what_to_do() {
+    let town = Town::without_service(&[]).await;
+    let path = town.data.path().canonicalize().unwrap().join("jobs.db");
+    std::fs::write(&path, "not a database, and longer than the head of one").unwrap();
+    let refused = Service::start(town.config.clone()).await.map(drop).unwrap_err().to_string();
+    assert!(
+        refused.contains(path.to_str().unwrap()) && refused.contains("Move it away"),
+        "{refused}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    let service = Service::start(town.config.clone()).await.unwrap();
+    service.shutdown().await;
 }
