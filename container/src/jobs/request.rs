@@ -87,12 +87,13 @@ fn text(fields: &Map<String, Value>, name: &str) -> Result<String, Value> {
 /// A name, and never an option of the command.
 fn agent_name(name: String) -> Result<String, Value> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/@".contains(c);
+    let upwards = name.contains("..");
     let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    if starts && name.len() <= ID_CHARS_MAX && name.chars().all(plain) {
+    if starts && !upwards && name.len() <= ID_CHARS_MAX && name.chars().all(plain) {
         return Ok(name);
     }
     let said = format!(
-        "Value error, an agent's name has 1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ - : / @ and begins with a \
+        "Value error, an agent's name has 1 to {ID_CHARS_MAX} of A-Z a-z 0-9 . _ - : / @, no .., and begins with a \
          letter, a digit or _"
     );
     Err(wrong("value_error", "agent", &said, &Value::from(name)))
@@ -196,6 +197,8 @@ pub fn key(header: Option<&[u8]>, request: &JobRequest) -> Result<Option<String>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn types(body: &Value) -> Vec<(String, String)> {
@@ -271,5 +274,41 @@ mod tests {
         assert!(of(Some(b""), json!({})).is_err());
         assert!(of(Some(b"\xff"), json!({})).is_err());
         assert!(of(None, json!({"task_id": "t".repeat(600), "key": "k"})).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn any_number_however_it_is_written_is_within_its_bounds_or_refused(
+            field in prop::sample::select(vec!["max_budget_usd", "timeout_seconds"]),
+            number in "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,5})?([eE][-+]?[0-9]{1,3})?",
+            quote in prop::sample::select(vec!["", "\""]),
+        ) {
+            let body = format!(r#"{{"prompt":"p","agent":"a","{field}":{quote}{number}{quote}}}"#);
+            match parse(body.as_bytes()) {
+                Ok(asked) => {
+                    prop_assert!((1..=TIME_LIMIT_S_MAX).contains(&asked.time_limit_s));
+                    prop_assert!((1..=1_000_000_000_000).contains(&asked.budget_micros));
+                    // What is passed on is what was asked for.
+                    let budget: f64 = asked.budget().parse().unwrap();
+                    prop_assert_eq!(micros(budget), Some(asked.budget_micros));
+                }
+                Err(problems) => {
+                    let place = problems[0]["loc"][1].as_str();
+                    prop_assert!(problems.len() == 1 && (place == Some(field) || place.is_none()));
+                }
+            }
+        }
+
+        #[test]
+        fn any_name_that_is_taken_is_no_option_and_no_path_upwards(name in "[-._:/@a-zA-Z0-9 ~\\x00é]{0,140}") {
+            let body = json!({"prompt": "p", "agent": name});
+            if let Ok(asked) = parse(body.to_string().as_bytes()) {
+                prop_assert!(!asked.agent.contains(".."));
+                prop_assert!(!asked.agent.starts_with(['-', '.', '/']) && asked.agent.is_ascii());
+                prop_assert!(asked.agent.len() <= ID_CHARS_MAX && !asked.agent.contains(['\0', ' ']));
+            }
+        }
     }
 }
