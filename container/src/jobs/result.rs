@@ -122,6 +122,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn any_output_is_read_without_a_panic_and_a_cost_is_never_negative(
             before in ".{0,80}", value in json(), after in "[\\s\\S]{0,80}", cut in 0_usize..400,

@@ -108,6 +108,8 @@ mod tests {
     ];
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn any_value_of_any_setting_is_taken_or_refused_by_name(
             which in 0..NAMES.len(),
