@@ -70,7 +70,15 @@ pub const OF_A_RIG: [&str; 10] = [
 ];
 
 /// What the container service reads of its own; a worker that starts one hands these on.
-pub const CONTAINER_NAMES: [&str; 3] = ["GRACE_MS", "HEARTBEAT_MS", "MAX_CONCURRENCY"];
+pub const CONTAINER_NAMES: [&str; 7] = [
+    "GRACE_MS",
+    "HEARTBEAT_MS",
+    "JOB_COMMAND",
+    "JOB_CONCURRENCY",
+    "JOB_TTL_S",
+    "MAX_CONCURRENCY",
+    "MAX_QUEUE_DEPTH",
+];
 
 impl Default for Settings {
     fn default() -> Self {

@@ -10,6 +10,7 @@ use beadrig::token::SECRET_BYTES_MIN;
 use beadrig::wire::container::Secret;
 use thiserror::Error;
 
+use crate::jobs::settings::JobSettings;
 use crate::limits::{
     DATA_DIR_DEFAULT, GRACE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT, LISTEN_DEFAULT,
     MAX_CONCURRENCY_DEFAULT, MAX_CONCURRENCY_MAX, SETTING_MS_MAX,
@@ -29,6 +30,11 @@ It takes no arguments; it reads its settings from the environment:
   HEARTBEAT_MS              between two heartbeats, in milliseconds (30000)
   GRACE_MS                  between TERM and KILL, in milliseconds (10000)
   MAX_CONCURRENCY           how many agents may run at once (10)
+  JOB_COMMAND               what a job runs; {prompt}, {agent}, {budget}, {job_id} and {workdir} are filled in
+                            (claude -p --agent {agent} … -- {prompt})
+  JOB_CONCURRENCY           how many of the places of agents jobs may have (MAX_CONCURRENCY)
+  MAX_QUEUE_DEPTH           how many jobs may wait and run (100)
+  JOB_TTL_S                 how long a job that is over is kept, in seconds (604800)
   RUST_LOG                  what is logged to standard error (info)
 
 SIGTERM or SIGINT ends all agents, reports that to their rigs, and ends the service; a second one ends it at once.
@@ -53,6 +59,8 @@ pub struct Config {
     pub grace: Duration,
     /// How many agents may run at once.
     pub max_concurrency: usize,
+    /// How jobs run.
+    pub jobs: JobSettings,
 }
 
 /// A setting that cannot be used.
@@ -93,6 +101,7 @@ impl Config {
             heartbeat: Duration::from_millis(millis("HEARTBEAT_MS", HEARTBEAT_MS_DEFAULT, 10)?),
             grace: Duration::from_millis(millis("GRACE_MS", GRACE_MS_DEFAULT, 0)?),
             max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
+            jobs: JobSettings::read(&get, max_concurrency)?,
         })
     }
 }
@@ -115,7 +124,7 @@ fn rig_url(value: Option<String>) -> Result<String, ConfigError> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn number(
+pub(crate) fn number(
     get: &impl Fn(&str) -> Option<String>,
     name: &'static str,
     default: u64,
@@ -129,7 +138,7 @@ fn number(
     })
 }
 
-fn bad(name: &'static str, problem: impl Into<String>) -> ConfigError {
+pub(crate) fn bad(name: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError { name, problem: problem.into() }
 }
 

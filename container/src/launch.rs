@@ -2,17 +2,20 @@
 //!
 //! It starts nothing. It must never put the service's own token or settings into an agent's environment.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use beadrig::settings::CONTAINER_NAMES;
 use beadrig::wire::container::StartAgent;
 
 use crate::config::{Config, program_dir};
+use crate::jobs::capture::Capture;
 use crate::limits::AGENT_RETRY_S;
 
 /// Everything there is to know to start the process of a run. No `Debug`: there is a token in it.
@@ -33,6 +36,8 @@ pub struct Launch {
     pub time_limit: Duration,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// Keeps all that is said, besides the ring of lines.
+    pub capture: Option<Arc<Capture>>,
 }
 
 impl Launch {
@@ -53,18 +58,13 @@ impl Launch {
             prompt: request.prompt.clone(),
             time_limit: Duration::from_secs(request.time_limit_s),
             grace: config.grace,
+            capture: None,
         }
     }
 
     /// Empties the working directory and writes the prompt into it. It blocks.
     pub fn prepare(&self) -> io::Result<()> {
-        if let Err(error) = fs::remove_dir_all(&self.workdir)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            // Module caches are read-only directories, on purpose.
-            make_writable(&self.workdir)?;
-            fs::remove_dir_all(&self.workdir)?;
-        }
+        remove_tree(&self.workdir)?;
         fs::create_dir_all(&self.workdir)?;
         fs::write(self.workdir.join("prompt.md"), &self.prompt)
     }
@@ -76,6 +76,18 @@ pub fn mark(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> OsString {
     mark.push("=");
     mark.push(value);
     mark
+}
+
+/// Removes a directory, if it is there, with all that is in it. It blocks.
+pub(crate) fn remove_tree(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            // Module caches are read-only directories, on purpose.
+            make_writable(dir)?;
+            fs::remove_dir_all(dir)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn make_writable(dir: &Path) -> io::Result<()> {
@@ -98,18 +110,29 @@ fn environment(
     workdir: &Path,
     inherited: Vec<(OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
-    let kept = inherited.into_iter().filter(|(name, _)| !is_ours(name));
-    let mut all: std::collections::BTreeMap<OsString, OsString> = kept.collect();
+    let mut all = inherited_by_agents(inherited);
     all.extend(request.env_vars.iter().map(|(name, value)| (name.into(), value.into())));
+    lead_path(&mut all, config);
+    all.extend(identity(request, config).map(|(name, value)| (name.into(), value.into())));
+    all.insert("BEADRIG_WORKDIR".into(), workdir.into());
+    all.insert("BEADRIG_SUPERVISOR".into(), supervisor.into());
+    all.into_iter().collect()
+}
+
+/// What a process may know of the service's own environment.
+pub(crate) fn inherited_by_agents(
+    inherited: Vec<(OsString, OsString)>,
+) -> BTreeMap<OsString, OsString> {
+    inherited.into_iter().filter(|(name, _)| !is_ours(name)).collect()
+}
+
+/// Puts our own tools first on the `PATH`.
+pub(crate) fn lead_path(all: &mut BTreeMap<OsString, OsString>, config: &Config) {
     let mut path = vec![config.agents_dir.clone(), program_dir()];
     path.extend(all.get(OsStr::new("PATH")).into_iter().flat_map(std::env::split_paths));
     // A directory with a colon in its name cannot be on a PATH; then the rest of it has to do.
     let path = std::env::join_paths(&path).or_else(|_| std::env::join_paths(path.iter().skip(2)));
     all.insert("PATH".into(), path.unwrap_or_default());
-    all.extend(identity(request, config).map(|(name, value)| (name.into(), value.into())));
-    all.insert("BEADRIG_WORKDIR".into(), workdir.into());
-    all.insert("BEADRIG_SUPERVISOR".into(), supervisor.into());
-    all.into_iter().collect()
 }
 
 /// Who the agent is and where its rig is; the second half is for Gastown's tools.
@@ -145,15 +168,19 @@ fn is_ours(name: &OsStr) -> bool {
         || CONTAINER_NAMES.iter().any(|ours| name == *ours)
 }
 
-/// Replaces the placeholders in one argument, in one pass: what a prompt contains is not looked at again.
 fn fill(argument: &str, request: &StartAgent, workdir: &Path) -> String {
+    fill_with(argument, |name| placeholder(name, request, workdir))
+}
+
+/// Replaces the placeholders in one argument, in one pass: what a prompt contains is not looked at again.
+pub(crate) fn fill_with(argument: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::with_capacity(argument.len());
     let mut rest = argument;
     while let Some(open) = rest.find('{') {
         filled.push_str(&rest[..open]);
         rest = &rest[open..];
         let close = rest.find('}').unwrap_or(0);
-        if let Some(value) = placeholder(rest.get(1..close).unwrap_or_default(), request, workdir) {
+        if let Some(value) = value(rest.get(1..close).unwrap_or_default()) {
             filled.push_str(&value);
             rest = &rest[close + 1..];
         } else {

@@ -6,6 +6,8 @@
 //!  +--report, heartbeat <---+
 //! ```
 //!
+//! Beside the agents of rigs it runs jobs that anybody with its token asks for ([`jobs`]); these it remembers.
+//!
 //! The rig is the brain: it decides and remembers. This is the muscle: it must never decide what work is done,
 //! never run two attempts of one agent at a time, and never leave a process behind, whichever way it ends.
 
@@ -27,6 +29,8 @@ pub mod process;
 
 pub mod lines;
 pub mod output;
+
+pub mod jobs;
 
 pub mod heartbeat;
 pub mod report;

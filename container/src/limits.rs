@@ -108,3 +108,61 @@ pub const SHUTDOWN_SLACK_MS: u64 = 5_000;
 
 /// What `BEADRIG_RETRY_S` tells the agent's tools: go on trying this long when the rig does not answer.
 pub const AGENT_RETRY_S: u64 = 120;
+
+/// What a job runs: Claude Code, without questions. The `--` keeps a prompt that begins with a dash a prompt.
+pub const JOB_COMMAND_DEFAULT: &str = "claude -p --agent {agent} --dangerously-skip-permissions \
+     --max-budget-usd {budget} --output-format json -- {prompt}";
+
+/// Jobs that wait and run together; the next one is refused. The agent service had as many.
+pub const MAX_QUEUE_DEPTH_DEFAULT: u64 = 100;
+
+/// The deepest queue that can be set: each waiting job is a row of up to a request's body.
+pub const MAX_QUEUE_DEPTH_MAX: u64 = 10_000;
+
+/// How long a job that is over is kept, in seconds: a week, so that nobody asks in vain after a weekend.
+pub const JOB_TTL_S_DEFAULT: u64 = 604_800;
+
+/// The longest time that can be set, in seconds: a year.
+pub const JOB_TTL_S_MAX: u64 = 31_536_000;
+
+/// Jobs that are over and kept; then the oldest goes, whatever its age.
+pub const JOBS_KEPT_MAX: usize = 2_000;
+
+/// What is kept of the output of all jobs that are over, in bytes: half a small disk. Then the oldest goes.
+pub const JOBS_KEPT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// What is kept of a job's standard output; the rest is counted. A result is one line of up to some MB.
+pub const JOB_STDOUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What is kept of a job's standard error; the rest is counted. Nobody reads more of a log.
+pub const JOB_STDERR_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Answers with a job's output that are made at once: each is held in memory some times over.
+pub const JOB_READERS_MAX: usize = 2;
+
+/// What is looked through for the result at the end of the output, if that is not JSON as a whole.
+pub const JOB_RESULT_LINES_MAX: usize = 100;
+
+/// A job's time limit that nobody asked for, in seconds. 900 was too short for real work.
+pub const JOB_TIME_LIMIT_S_DEFAULT: u64 = 2_700;
+
+/// A job's budget that nobody asked for, in millionths of a dollar.
+pub const JOB_BUDGET_MICROS_DEFAULT: i64 = 5_000_000;
+
+/// A larger budget is a slip of the pen: a million dollars.
+pub const JOB_BUDGET_USD_MAX: f64 = 1_000_000.0;
+
+/// An idempotency key, in bytes.
+pub const JOB_KEY_BYTES_MAX: usize = 512;
+
+/// A session id that an agent gives, in characters.
+pub const SESSION_ID_CHARS_MAX: usize = 200;
+
+/// Questions that wait for the thread with the jobs' rows.
+pub const JOB_STORE_QUEUE_MAX: usize = 256;
+
+/// Between two looks for jobs to forget, at most.
+pub const JOB_EVICT_MS_MAX: u64 = 60_000;
+
+/// Between two tries to start a job, or to write down how it ended, when the disk does not take it.
+pub const JOB_RETRY_MS: u64 = 1_000;

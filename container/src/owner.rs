@@ -43,6 +43,10 @@ pub(crate) struct Owner {
     /// Agents of which nothing runs, the one that ended first in front.
     ended: VecDeque<String>,
     serial: u64,
+    /// Places that jobs have taken.
+    jobs: usize,
+    /// Told whenever a place may have become free.
+    room: Arc<Notify>,
     closing: bool,
 }
 
@@ -96,6 +100,8 @@ impl Owner {
             slots: HashMap::new(),
             ended: VecDeque::new(),
             serial: 0,
+            jobs: 0,
+            room: Arc::default(),
             closing: false,
         }
     }
@@ -119,10 +125,34 @@ impl Owner {
         std::mem::take(&mut self.early_rigs)
     }
 
-    /// How full it is.
+    /// Agents of which anything runs.
+    pub(crate) fn live(&self) -> usize {
+        self.slots.values().filter(|slot| slot.known().is_live()).count()
+    }
+
+    /// How full it is: agents and jobs share the places.
     pub(crate) fn load(&self) -> Load {
-        let live = self.slots.values().filter(|slot| slot.known().is_live()).count();
+        let live = self.live() + self.jobs;
         Load { live, capacity: self.config.max_concurrency, closing: self.closing }
+    }
+
+    /// Told whenever a place may have become free.
+    pub(crate) fn room(&self) -> Arc<Notify> {
+        Arc::clone(&self.room)
+    }
+
+    /// Takes a place for a job, if there is one.
+    pub(crate) fn take_place(&mut self) -> bool {
+        let Load { live, capacity, closing } = self.load();
+        let free = live < capacity && !closing;
+        self.jobs += usize::from(free);
+        free
+    }
+
+    /// Gives a job's place back.
+    pub(crate) fn give_place(&mut self) {
+        self.jobs = self.jobs.saturating_sub(1);
+        self.room.notify_one();
     }
 
     /// Starts a run, or says how it is.
@@ -262,6 +292,7 @@ impl Owner {
         self.slots.insert(agent.to_owned(), slot);
         if !live {
             self.remember(agent);
+            self.room.notify_one();
         }
     }
 

@@ -29,6 +29,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::clock;
+use crate::jobs::capture::Capture;
 use crate::launch::Launch;
 use crate::life::Exit;
 use crate::limits::{DRAIN_MS, GROUP_GONE_MS_MAX, INPUT_LINES_MAX, LOOK_MS, PIPE_READ_BYTES};
@@ -43,6 +44,9 @@ pub enum Order {
     /// Go to its end at once.
     Kill,
 }
+
+/// The way to give orders to a process that is told nothing.
+pub type Orders = mpsc::UnboundedSender<Order>;
 
 /// What the owner is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +95,11 @@ impl Process {
         let _ = self.orders.send(order);
     }
 
+    /// Closes its standard input: nobody will say anything. What is left gives orders; dropped, it kills.
+    pub fn mute(self) -> Orders {
+        self.orders
+    }
+
     /// Puts a line on its standard input, soon.
     pub fn say(&self, line: String) -> Result<(), mpsc::error::TrySendError<String>> {
         self.input.try_send(line)
@@ -137,7 +146,7 @@ impl Task {
         };
         let group = Group::of(&child);
         tell(News::Spawned);
-        let pipes = Pipes::open(&mut child, &self.output, input);
+        let pipes = Pipes::open(&mut child, &self.output, launch.capture.as_ref(), input);
         let exit = ladder(&mut child, &group, &launch, &mut orders, &tell).await;
         clear(group, &launch).await;
         pipes.drain().await;
@@ -276,14 +285,19 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn open(child: &mut Child, output: &Arc<Output>, input: mpsc::Receiver<String>) -> Self {
+    fn open(
+        child: &mut Child,
+        output: &Arc<Output>,
+        capture: Option<&Arc<Capture>>,
+        input: mpsc::Receiver<String>,
+    ) -> Self {
         let stdin = child.stdin.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
         let stderr = child.stderr.take().expect("piped");
         Self {
             readers: [
-                tokio::spawn(read(stdout, Source::Stdout, Arc::clone(output))),
-                tokio::spawn(read(stderr, Source::Stderr, Arc::clone(output))),
+                tokio::spawn(read(stdout, Source::Stdout, Arc::clone(output), capture.cloned())),
+                tokio::spawn(read(stderr, Source::Stderr, Arc::clone(output), capture.cloned())),
             ],
             writer: tokio::spawn(write(stdin, input)),
         }
@@ -302,14 +316,24 @@ impl Pipes {
     }
 }
 
-async fn read(mut pipe: impl AsyncRead + Unpin, source: Source, output: Arc<Output>) {
+async fn read(
+    mut pipe: impl AsyncRead + Unpin,
+    source: Source,
+    output: Arc<Output>,
+    capture: Option<Arc<Capture>>,
+) {
     let mut lines = Lines::default();
     let mut chunk = vec![0; PIPE_READ_BYTES];
     let push = |line| output.push(source, line, clock::now());
     loop {
         match pipe.read(&mut chunk).await {
             Ok(0) | Err(_) => break,
-            Ok(length) => lines.feed(&chunk[..length], push),
+            Ok(length) => {
+                if let Some(capture) = &capture {
+                    capture.take(source, &chunk[..length]);
+                }
+                lines.feed(&chunk[..length], push);
+            }
         }
     }
     if let Some(line) = lines.finish() {

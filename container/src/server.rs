@@ -22,6 +22,8 @@ use beadrig::wire::container::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::routes::Fullness;
+use crate::jobs::{self, Jobs};
 use crate::limits::{BODY_BYTES_MAX, RING_LINES_MAX};
 use crate::policy::Denial;
 use crate::supervisor::Supervisor;
@@ -39,6 +41,8 @@ pub struct Shared {
     pub capacity: usize,
     /// Who knows the agents.
     pub supervisor: Supervisor,
+    /// The jobs.
+    pub jobs: Jobs,
 }
 
 impl FromRef<Shared> for Supervisor {
@@ -62,6 +66,7 @@ pub fn router(shared: Shared) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(shared.clone(), guard))
         .merge(health)
+        .merge(jobs::routes::router(&shared))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }
@@ -105,14 +110,17 @@ impl From<Denial> for Refusal {
 }
 
 async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = token::bearer(header);
-    if shown.is_some_and(|shown| token::same(shown, shared.token.expose())) {
+    if shown(request.headers()).is_some_and(|shown| token::same(shown, shared.token.expose())) {
         return next.run(request).await;
     }
     let what = "this takes the container's token: Authorization: Bearer <token>";
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", what);
     ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+}
+
+/// The token that a request shows.
+pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
+    token::bearer(headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()))
 }
 
 async fn unknown_route(request: Request) -> Refusal {
@@ -136,7 +144,17 @@ async fn health(State(shared): State<Shared>) -> Answer {
         capacity: shared.capacity as u64,
         uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
     };
-    Ok(json(StatusCode::OK, &health))
+    let fullness = Fullness::of(&shared.jobs, health.agents, health.capacity).await;
+    Ok(json(StatusCode::OK, &HealthWithJobs { health, fullness }))
+}
+
+/// Our own fields, and those that callers of the agent service look at.
+#[derive(Serialize)]
+struct HealthWithJobs {
+    #[serde(flatten)]
+    health: Health,
+    #[serde(flatten)]
+    fullness: Fullness,
 }
 
 async fn start(
@@ -243,7 +261,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     Ok(read)
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"));
     (status, headers, serde_json::to_vec(body).expect("plain data")).into_response()

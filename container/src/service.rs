@@ -1,11 +1,11 @@
 //! The service as a whole: how it comes up, and how it goes down.
 //!
 //! ```text
-//! lock the data directory -> kill what an earlier service left -> listen
-//! take no more work -> end all agents -> send the last reports -> stop listening
+//! lock the data directory -> kill what an earlier service left -> take a port -> take up its jobs -> answer
+//! take no more work -> end all agents and jobs -> send the last reports -> stop listening
 //! ```
 //!
-//! It must never listen before the data directory is its own and nothing of the past runs in it.
+//! It must never answer before the data directory is its own and nothing of the past runs in it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -21,6 +21,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
+use crate::jobs::{Jobs, JobsError};
 use crate::launch::mark;
 use crate::limits::{FLUSH_MS_MAX, LOCK_WAIT_MS, LOOK_MS, SHUTDOWN_SLACK_MS};
 use crate::process::orphans::{self, OrphanError};
@@ -37,6 +38,8 @@ pub struct Service {
     supervisor: Supervisor,
     reporter: Reporter,
     owner: JoinHandle<()>,
+    jobs: Jobs,
+    pump: JoinHandle<()>,
     heart: JoinHandle<()>,
     server: JoinHandle<io::Result<()>>,
     /// Dropped: stop listening.
@@ -70,6 +73,9 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The jobs are no good.
+    #[error("BEADRIG_DATA_DIR: {0}")]
+    Jobs(#[from] JobsError),
     /// No HTTP client.
     #[error("the client for the rig API cannot be made: {0}")]
     Client(ClientError),
@@ -89,18 +95,21 @@ impl Service {
         let rig = Rig::new(&config).map_err(StartError::Client)?;
         let reporter = Reporter::new(rig.clone());
         let boot_id = format!("{:016x}", fastrand::u64(..));
-        let identity = data_dir.into_os_string();
+        let identity = data_dir.clone().into_os_string();
         let (supervisor, owner) =
             Supervisor::begin(Arc::clone(&config), identity, boot_id.clone(), reporter.clone());
         let unable = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
         let address = listener.local_addr().map_err(unable)?;
+        // Only now: a job that was begun by a service which then finds its port taken would be lost.
+        let (jobs, pump) = Jobs::begin(Arc::clone(&config), &data_dir, supervisor.clone()).await?;
         let router = server::router(Shared {
             token: config.token.clone(),
             boot_id: boot_id.as_str().into(),
             began: Instant::now(),
             capacity: config.max_concurrency,
             supervisor: supervisor.clone(),
+            jobs: jobs.clone(),
         });
         let (listening, closed) = oneshot::channel::<()>();
         let until = async move { drop(closed.await) };
@@ -114,6 +123,8 @@ impl Service {
             supervisor,
             reporter,
             owner,
+            jobs,
+            pump,
             heart,
             server,
             listening,
@@ -135,6 +146,7 @@ impl Service {
     pub async fn failed(&mut self) {
         tokio::select! {
             _ = &mut self.owner => tracing::error!("the supervisor has ended"),
+            _ = &mut self.pump => tracing::error!("the jobs have ended"),
             _ = &mut self.heart => tracing::error!("the heartbeats have ended"),
             _ = &mut self.server => tracing::error!("the server has ended"),
         }
@@ -144,14 +156,16 @@ impl Service {
     pub async fn shutdown(self) {
         tracing::info!("ending: no more work is taken, all agents are stopped");
         let patience = self.grace + Duration::from_millis(SHUTDOWN_SLACK_MS);
-        if timeout(patience, end_agents(&self.supervisor)).await.is_err() {
-            tracing::error!("agents do not end");
+        let ended = async { tokio::join!(end_agents(&self.supervisor), self.jobs.close()) };
+        if timeout(patience, ended).await.is_err() {
+            tracing::error!("agents or jobs do not end");
         }
         if timeout(Duration::from_millis(FLUSH_MS_MAX), self.reporter.flush()).await.is_err() {
             tracing::error!(left = self.reporter.left(), "exit reports were not taken in time");
         }
         drop(self.listening);
         self.heart.abort();
+        self.pump.abort();
         self.owner.abort();
         // Whoever keeps a connection open does not keep the service.
         let _ = timeout(Duration::from_millis(LOOK_MS), self.server).await;

@@ -110,7 +110,22 @@ impl Supervisor {
 
     /// Agents of which anything runs.
     pub async fn live(&self) -> Result<usize, Denial> {
-        self.ask(|owner| owner.load().live).await
+        self.ask(|owner| owner.live()).await
+    }
+
+    /// Takes one of the places of agents for a job, if one is free.
+    pub async fn take_place(&self) -> Result<bool, Denial> {
+        self.ask(Owner::take_place).await
+    }
+
+    /// Gives a job's place back.
+    pub async fn give_place(&self) -> Result<(), Denial> {
+        self.ask(Owner::give_place).await
+    }
+
+    /// Told whenever a place may have become free.
+    pub async fn room(&self) -> Result<Arc<Notify>, Denial> {
+        self.ask(|owner| owner.room()).await
     }
 
     /// The runs that are alive, by rig.

@@ -4,7 +4,10 @@
 
 mod attempts;
 mod example;
+mod fuzz;
 mod http;
+mod jobs;
+mod jobs_lost;
 mod output;
 mod processes;
 mod program;

@@ -13,15 +13,19 @@ use nix::unistd::Pid;
 use crate::town::{TOKEN, Town, until};
 
 /// The program, killed when the test is over.
-struct Program(Child);
+pub(crate) struct Program(Child);
 
 impl Program {
     async fn start(town: &mut Town) -> Self {
+        Self::start_with(town, &[]).await
+    }
+
+    pub(crate) async fn start_with(town: &mut Town, settings: &[(&str, &str)]) -> Self {
         // A port that was free a moment ago.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let child = command(town, &address).spawn().unwrap();
+        let child = command(town, &address).envs(settings.iter().copied()).spawn().unwrap();
         town.url = format!("http://{address}");
         let http = client().unwrap();
         let health = format!("{}/health", town.url);
@@ -29,7 +33,11 @@ impl Program {
         Self(child)
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
+        until(async || self.0.try_wait().ok().flatten().ok_or(())).await
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
     }
 }
