@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::gates::{self, OF_MERGES};
 use super::{Apply, Engine, actor, check, refs};
 use crate::command::{Effect, Error, Reply, Tell};
 use crate::limits;
@@ -16,9 +17,6 @@ use crate::settings::{OF_A_RIG, Settings};
 use crate::store::{Sql, SqlError, is_setting};
 use crate::token::Caller;
 use crate::wire::config::ConfigView;
-
-/// What a rig merges into when it does not say.
-const DEFAULT_BRANCH: &str = "main";
 
 /// What [`ConfigView`] shows and nobody can set; whoever sends it back means nothing by it.
 const SHOWN: [&str; 2] = ["rig_id", "overridden"];
@@ -51,8 +49,9 @@ impl<S: Sql> Engine<S> {
         self.configured("git_url")
     }
 
-    pub(super) fn default_branch(&self) -> Result<String, SqlError> {
-        Ok(self.configured("default_branch")?.unwrap_or_else(|| DEFAULT_BRANCH.to_owned()))
+    /// What the rig merges into; the remote's own default branch without it.
+    pub(super) fn default_branch(&self) -> Result<Option<String>, SqlError> {
+        self.configured("default_branch")
     }
 
     /// What the names of the rig's beads begin with.
@@ -70,6 +69,7 @@ impl<S: Sql> Engine<S> {
     pub fn config_view(&self) -> Result<ConfigView, Error> {
         let settings = self.effective()?;
         let env_vars = self.env_vars()?;
+        let merges = self.gates()?;
         Ok(ConfigView {
             rig_id: self.rig.clone(),
             town: settings.town,
@@ -85,6 +85,9 @@ impl<S: Sql> Engine<S> {
             active_alarm_ms: settings.active_alarm_ms,
             idle_alarm_ms: settings.idle_alarm_ms,
             run_timeout_s: settings.run_timeout_s,
+            merge_strategy: merges.strategy,
+            merge_gates: merges.gates,
+            merge_gates_parallel: merges.parallel,
             env_vars: env_vars.into_iter().map(|(name, it)| (name, mask(&it))).collect(),
             overridden: self
                 .store
@@ -147,12 +150,15 @@ impl<S: Sql> Apply<'_, S> {
         if name == "env_vars" {
             return self.checked_env(value);
         }
+        if OF_MERGES.contains(&name) {
+            return Ok(gates::checked(name, value)?);
+        }
         let known =
             OF_A_RIG.contains(&name) || ["git_url", "default_branch", "prefix"].contains(&name);
         if !known {
-            let all = OF_A_RIG.join(", ");
+            let (merges, all) = (OF_MERGES.join(", "), OF_A_RIG.join(", "));
             let message = format!(
-                "is no setting of a rig; there are git_url, default_branch, prefix, env_vars, {all}"
+                "is no setting of a rig; there are git_url, default_branch, prefix, env_vars, {merges}, {all}"
             );
             return Err(Refusal::invalid(&check::cut(name, limits::ID_CHARS_MAX), message).into());
         }
@@ -190,8 +196,9 @@ impl<S: Sql> Apply<'_, S> {
 
     fn is_default(&self, name: &str, text: &str) -> Result<bool, Error> {
         Ok(match name {
-            "git_url" | "env_vars" => false,
-            "default_branch" => text == DEFAULT_BRANCH,
+            "git_url" | "default_branch" | "env_vars" => false,
+            // What holds without them is not kept.
+            _ if OF_MERGES.contains(&name) => false,
             "prefix" => text == self.engine.own_prefix(),
             _ => self.with(name, text)? == self.engine.settings,
         })

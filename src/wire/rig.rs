@@ -62,6 +62,12 @@ pub struct BeadView {
     pub convoy_id: Option<String>,
     /// The steps that it is done in.
     pub molecule_id: Option<String>,
+    /// The branch that its work is on, if it was begun in a rig with a repository.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// Where its pull request is.
+    #[serde(default)]
+    pub pr_url: Option<String>,
     /// Oldest first. In the answer for one bead; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<Vec<NoteView>>,
