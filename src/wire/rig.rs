@@ -331,7 +331,7 @@ pub struct HookBead {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {
-    /// Where the work is; not needed in a rig without git.
+    /// Where the work is; without it, the branch of the bead. It is ignored in a rig without a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Its pull request.
