@@ -17,6 +17,7 @@ use beadrig::wire::PROTOCOL;
 use beadrig::wire::container::{
     AgentList, AgentStatus, ExitReport, Heartbeat, Outcome, Phase, StartAgent,
 };
+use beadrig::wire::merge::MergeAtWork;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde::Deserialize;
@@ -26,23 +27,69 @@ use support::{TestRig, agent, container};
 /// One thing that happens. Numbers choose among what there is.
 #[derive(Clone, Debug)]
 enum Step {
-    File { assigned: bool, parent: Option<usize>, needs: Option<usize> },
-    Change { bead: usize, what: usize },
+    File {
+        assigned: bool,
+        parent: Option<usize>,
+        needs: Option<usize>,
+    },
+    Change {
+        bead: usize,
+        what: usize,
+    },
     Close(usize),
     Reopen(usize),
     Delete(usize),
-    Needs { bead: usize, other: usize, kind: usize },
-    Frees { bead: usize, other: usize },
-    Parent { bead: usize, other: usize },
+    Needs {
+        bead: usize,
+        other: usize,
+        kind: usize,
+    },
+    Frees {
+        bead: usize,
+        other: usize,
+    },
+    Parent {
+        bead: usize,
+        other: usize,
+    },
     Hook(usize),
     Unhook(usize),
     Tick,
     Wait(usize),
     Container(usize),
-    Ends { run: usize, code: i32, reported: bool },
+    Ends {
+        run: usize,
+        code: i32,
+        reported: bool,
+    },
     Beats,
-    Says { run: usize, what: usize },
+    Says {
+        run: usize,
+        what: usize,
+    },
+    /// The last step of a tick.
+    Merge(usize),
+    /// The container is done with a merge that it was asked for at some time.
+    Merged {
+        merge: usize,
+        how: usize,
+    },
+    /// It asks whether one may land, or says that it is at it.
+    Lands {
+        merge: usize,
+        beats: bool,
+    },
 }
+
+/// What comes of merges.
+const ENDS: [&str; 6] = [
+    r#"{"status":"merged","message":""}"#,
+    r#"{"status":"pushed","message":""}"#,
+    r#"{"status":"conflict","message":"","reason":"conflict"}"#,
+    r#"{"status":"failed","message":"","reason":"nothing_to_merge"}"#,
+    r#"{"status":"failed","message":"","reason":"push_rejected"}"#,
+    r#"{"status":"failed","message":""}"#,
+];
 
 const CHANGES: [&str; 10] = [
     r#"{"status":"blocked"}"#,
@@ -83,6 +130,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(run, code, reported)| Step::Ends { run, code, reported }),
         2 => Just(Step::Beats),
         4 => (n(), 0..5_usize).prop_map(|(run, what)| Step::Says { run, what }),
+        6 => (0..MODES.len()).prop_map(Step::Merge),
+        4 => (n(), 0..ENDS.len()).prop_map(|(merge, how)| Step::Merged { merge, how }),
+        2 => (n(), any::<bool>()).prop_map(|(merge, beats)| Step::Lands { merge, beats }),
     ]
 }
 
@@ -111,18 +161,24 @@ struct World {
     mode: &'static str,
     /// Every run there was, and whether its process is there.
     runs: Vec<(StartAgent, bool)>,
+    /// Every merge that was asked for.
+    merges: Vec<MergeAtWork>,
     finished: BTreeMap<String, String>,
     /// What the audit must account for, and how far it went.
     told: (Vec<serde_json::Value>, i64),
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(has_git: bool) -> Self {
         let settings =
             Settings { idle_alarm_ms: 0, max_agents: 2, max_attempts: 3, ..Settings::default() };
-        let rig = TestRig::with(settings);
-        let (beads, runs, finished) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { rig, beads, mode: "up", runs, finished, told: (Vec::new(), 0) }
+        let mut rig = TestRig::with(settings);
+        if has_git {
+            rig.operator("PATCH", "/config", r#"{"git_url":"https://example.org/o/r.git"}"#);
+        }
+        let (beads, runs, merges) = (Vec::new(), Vec::new(), Vec::new());
+        let (finished, told) = (BTreeMap::new(), (Vec::new(), 0));
+        Self { rig, beads, mode: "up", runs, merges, finished, told }
     }
 
     fn bead(&self, n: usize) -> String {
@@ -189,6 +245,9 @@ impl World {
             Step::Ends { run, code, reported } => self.ends(*run, *code, *reported),
             Step::Beats => self.twice(Self::beats),
             Step::Says { run, what } => self.says(*run, *what),
+            Step::Merge(mode) => self.merge(MODES[*mode]),
+            Step::Merged { merge, how } => self.merged(*merge, *how),
+            Step::Lands { merge, beats } => self.lands(*merge, *beats),
         }
     }
 
@@ -307,6 +366,51 @@ impl World {
         self.rig.call(&agent(&start), method, &path, body);
     }
 
+    fn merge(&mut self, mode: &str) {
+        let moment = self.rig.moment();
+        let effects = self.rig.engine.process_review_queue(moment);
+        self.rig.take(effects);
+        for merge in std::mem::take(&mut self.rig.merges) {
+            assert!(!merge.entries.is_empty() && merge.entries.len() <= limits::MERGE_BATCH_MAX);
+            let entries = merge.entries.into_iter();
+            let asked: Vec<_> = entries
+                .map(|it| MergeAtWork { entry_id: it.entry_id, attempt: it.attempt })
+                .collect();
+            let answer = match mode {
+                "up" => StartAnswer::Accepted,
+                "refuses" => StartAnswer::Refused("no such call".to_owned()),
+                "full" => StartAnswer::NoRoom("full".to_owned()),
+                _ => StartAnswer::Unknown("no answer".to_owned()),
+            };
+            self.merges.extend(asked.clone());
+            self.twice(|world| {
+                let said = Command::MergeAnswered(asked.clone(), answer.clone());
+                world.rig.apply(said).unwrap();
+            });
+        }
+    }
+
+    /// One of the last merges, which may be over by now.
+    fn asked(&self, n: usize) -> Option<MergeAtWork> {
+        self.merges.iter().rev().nth(n % self.merges.len().clamp(1, 4)).cloned()
+    }
+
+    fn merged(&mut self, merge: usize, how: usize) {
+        let Some(merge) = self.asked(merge) else { return };
+        let mut body: serde_json::Value = serde_json::from_str(ENDS[how]).unwrap();
+        body["attempt"] = merge.attempt.into();
+        let path = format!("/review-queue/{}/complete", merge.entry_id);
+        self.twice(|world| {
+            world.rig.call(&container(), "POST", &path, &body.to_string());
+        });
+    }
+
+    fn lands(&mut self, merge: usize, beats: bool) {
+        let Some(merge) = self.asked(merge) else { return };
+        let said = if beats { Command::Merging } else { Command::Landing };
+        self.twice(|world| world.rig.apply(said(vec![merge.clone()])).unwrap());
+    }
+
     /// What is said for the second time changes nothing.
     fn twice(&mut self, say: impl Fn(&mut Self)) {
         say(self);
@@ -333,6 +437,9 @@ impl World {
              SELECT json_array(number, state, outcome, reason, last_seen, failed_asks, stop_at, ended_at)
              FROM attempt
              UNION ALL
+             SELECT json_array(id, state, attempts, started_at, seen_at, not_before, asks, refusals, recoveries, faults)
+             FROM review
+             UNION ALL
              SELECT json_array(bead, n) FROM note
              UNION ALL
              SELECT json_array(bead, event) FROM bead_event WHERE event <> 'stale_attempt'",
@@ -358,6 +465,7 @@ impl World {
             .map(|it| (it.id, it.status))
             .collect();
         self.nothing_lost();
+        self.reviews();
         self.audited();
     }
 
@@ -415,6 +523,40 @@ impl World {
         }
     }
 
+    /// Every review that is open has an owner or a time, its bead waits for it, and one is merged at a time.
+    fn reviews(&self) {
+        let (now, next) = (self.rig.now, self.rig.engine.next_wake(self.rig.now).unwrap());
+        let git: Vec<String> =
+            self.rows("SELECT json_quote(value) FROM config WHERE name = 'git_url'");
+        let open: Vec<(String, String, Option<i64>, i64, i64)> = self.rows(
+            "SELECT json_array(bead, state, coalesce(seen_at, started_at), attempts, faults + recoveries)
+             FROM review
+             WHERE finished_at IS NULL
+             ORDER BY bead",
+        );
+        for (bead, state, sign, attempts, lost) in &open {
+            assert!(attempts - lost <= 1, "{bead}: {attempts} merges, {lost} of them lost");
+            assert!(*lost <= limits::REVIEW_RECOVERIES_MAX + 3, "{bead}: {lost}");
+            match (state.as_str(), sign) {
+                // A person has it.
+                ("waiting", _) => {}
+                ("pending", None) => {
+                    assert!(next.is_some() || git.is_empty(), "{bead} is forgotten")
+                }
+                ("running", Some(sign)) => {
+                    let due = Millis(*sign).plus(limits::REVIEW_RUNNING_MS);
+                    let latest = due.max(now.plus(limits::ALARM_MIN_MS));
+                    assert!(next.is_some_and(|at| at <= latest), "{bead} is never recovered");
+                }
+                other => panic!("{bead}: {other:?}"),
+            }
+        }
+        let waits: Vec<String> =
+            self.rows("SELECT json_quote(id) FROM bead WHERE status = 'in_review' ORDER BY id");
+        let open: Vec<String> = open.into_iter().map(|it| it.0).collect();
+        assert_eq!(open, waits, "who waits for a review, and who has one open");
+    }
+
     /// Whatever is not finished has an owner, a time, or a reason that names what it waits for.
     fn nothing_lost(&mut self) {
         let now = self.rig.now;
@@ -452,8 +594,8 @@ fn the_promises_hold_whatever_happens() {
     let seed = std::env::var("PROMISES_SEED").map_or(1, |it| it.parse().unwrap());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     TestRunner::new_with_rng(config, rng)
-        .run(&prop::collection::vec(step(), 60), |steps| {
-            let mut world = World::new();
+        .run(&(any::<bool>(), prop::collection::vec(step(), 60)), |(has_git, steps)| {
+            let mut world = World::new(has_git);
             for step in &steps {
                 world.take(step);
                 world.check(step);

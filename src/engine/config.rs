@@ -86,7 +86,7 @@ impl<S: Sql> Engine<S> {
             idle_alarm_ms: settings.idle_alarm_ms,
             run_timeout_s: settings.run_timeout_s,
             merge_strategy: merges.strategy,
-            merge_gates: merges.gates,
+            merge_gates: merges.list,
             merge_gates_parallel: merges.parallel,
             env_vars: env_vars.into_iter().map(|(name, it)| (name, mask(&it))).collect(),
             overridden: self

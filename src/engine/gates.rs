@@ -16,7 +16,7 @@ pub(super) const OF_MERGES: [&str; 3] = ["merge_strategy", "merge_gates", "merge
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gates {
     pub(super) strategy: MergeStrategy,
-    pub(super) gates: Vec<Gate>,
+    pub(super) list: Vec<Gate>,
     pub(super) parallel: bool,
 }
 
@@ -29,10 +29,10 @@ impl<S: Sql> Engine<S> {
         let strategy = read("merge_strategy").map_or(Ok(MergeStrategy::Direct), |text| {
             strategy(text).ok_or_else(|| unreadable("merge_strategy"))
         })?;
-        let gates = read("merge_gates").map_or(Ok(Vec::new()), |text| {
+        let list = read("merge_gates").map_or(Ok(Vec::new()), |text| {
             serde_json::from_str(text).map_err(|_| unreadable("merge_gates"))
         })?;
-        Ok(Gates { strategy, gates, parallel: read("merge_gates_parallel") == Some("true") })
+        Ok(Gates { strategy, list, parallel: read("merge_gates_parallel") == Some("true") })
     }
 }
 

@@ -122,7 +122,7 @@ impl<S: Sql> Apply<'_, S> {
             git_url,
             target_branch,
             strategy: gates.strategy,
-            gates: gates.gates,
+            gates: gates.list,
             gates_parallel: gates.parallel,
             entries: entries.collect(),
             env_vars: self.engine.env_vars()?,
@@ -151,10 +151,10 @@ impl<S: Sql> Apply<'_, S> {
                 }
                 // An earlier request may have got through: then it is seen, or recovered.
                 StartAnswer::NoRoom(why) if before.asks == 1 => {
-                    self.no_room_to_merge(&before, why)?
+                    self.no_room_to_merge(&before, why)?;
                 }
                 StartAnswer::NoRoom(why) | StartAnswer::Unknown(why) => {
-                    self.tell_merge(&before, "merge_unknown", why)
+                    self.tell_merge(&before, "merge_unknown", why);
                 }
                 StartAnswer::Refused(why) => {
                     let why = format!("the container refused it: {why}");

@@ -99,11 +99,11 @@ impl<S: Sql> Apply<'_, S> {
     ) -> Result<Reply, Error> {
         let pr_url = pr_url.or_else(|| before.pr_url.clone());
         let state = before.state.after(Event::Pushed)?;
-        let after = Review { state, message, pr_url, ..before.clone() };
+        let after = Review { pr_url, state, message, ..before.clone() };
         self.store().save_review(before, &after)?;
         let old = self.bead(&before.bead)?;
         let mut bead = old.clone();
-        bead.ties.pr_url = after.pr_url.clone();
+        bead.ties.pr_url.clone_from(&after.pr_url);
         let place = after.pr_url.as_deref().unwrap_or("no pull request yet");
         let text = format!(
             "branch {} is pushed and waits for a person: {place}. When it is merged, complete review {} with \

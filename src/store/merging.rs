@@ -43,6 +43,9 @@ pub struct AtWork {
     pub seen_at: Option<Millis>,
 }
 
+/// What was started at a time for a target was started together, and is asked for together.
+pub(super) type Together = (Option<String>, Option<Millis>);
+
 /// [`Merging`] as JSON.
 pub(super) fn merging() -> String {
     format!(
@@ -65,12 +68,8 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// Merges of which nobody has confirmed that they began: each with its target and when it was started, so that
-    /// what was started together is asked for together.
-    pub fn unconfirmed_merges(
-        &self,
-        limit: u32,
-    ) -> Result<Vec<(String, (Option<String>, Option<Millis>))>, SqlError> {
+    /// Merges of which nobody has confirmed that they began.
+    pub fn unconfirmed_merges(&self, limit: u32) -> Result<Vec<(String, Together)>, SqlError> {
         self.all(
             "SELECT json_array(id, json_array(target, started_at))
              FROM review
