@@ -157,17 +157,6 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         json!({"default_branch": "a b"}),
         json!({"default_branch": "a.lock"}),
         json!({"prefix": "Too-Long-Prefix"}),
-        json!({"merge_strategy": "squash"}),
-        json!({"merge_gates_parallel": "perhaps"}),
-        json!({"merge_gates": "make test"}),
-        json!({"merge_gates": ["make test"]}),
-        json!({"merge_gates": [{"command": "make test"}]}),
-        json!({"merge_gates": [{"name": "t"}]}),
-        json!({"merge_gates": [{"name": "t", "command": "x"}, {"name": "t", "command": "y"}]}),
-        json!({"merge_gates": [{"name": "t", "command": "x", "time_limit_s": 0}]}),
-        json!({"merge_gates": [{"name": "t", "command": "x", "timeout": 5}]}),
-        json!({"merge_gates": vec![json!({"name": "t", "command": "x"}); 11]}),
-        json!({"merge_gates": [{"name": "t", "command": "x".repeat(5_000)}]}),
     ]);
     expect![[r#"
         {"max_agents":0}
@@ -216,6 +205,26 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
             400 default_branch "a.lock" is no branch that git takes, such as main or gt/toast/x1 (at most 250 bytes)
         {"prefix":"Too-Long-Prefix"}
             400 prefix must be 1 to 8 lower-case letters and digits
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
+fn gates_that_no_merge_can_pass_are_refused_by_their_place_and_nothing_is_kept() {
+    let said = refusals(&[
+        json!({"merge_strategy": "squash"}),
+        json!({"merge_gates_parallel": "perhaps"}),
+        json!({"merge_gates": "make test"}),
+        json!({"merge_gates": ["make test"]}),
+        json!({"merge_gates": [{"command": "make test"}]}),
+        json!({"merge_gates": [{"name": "t"}]}),
+        json!({"merge_gates": [{"name": "t", "command": "x"}, {"name": "t", "command": "y"}]}),
+        json!({"merge_gates": [{"name": "t", "command": "x", "time_limit_s": 0}]}),
+        json!({"merge_gates": [{"name": "t", "command": "x", "timeout": 5}]}),
+        json!({"merge_gates": vec![json!({"name": "t", "command": "x"}); 11]}),
+        json!({"merge_gates": [{"name": "t", "command": "x".repeat(5_000)}]}),
+    ]);
+    expect![[r#"
         {"merge_strategy":"squash"}
             400 merge_strategy is "squash", but it takes direct or pull_request
         {"merge_gates_parallel":"perhaps"}

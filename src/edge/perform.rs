@@ -28,7 +28,7 @@ impl Rig {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wakes.push(at),
                 call @ (Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. }) => {
-                    calls.push(call)
+                    calls.push(call);
                 }
             }
         }
