@@ -13,7 +13,7 @@
 //!                    submitted                 closed (merged)
 //!     in_progress -------------> in_review ------------------------> closed
 //!     open   <-----sent back--------+ +---------stuck--------------> blocked
-//!             (the merge conflicts)
+//!             (it cannot be merged as it is)
 //! ```
 //!
 //! A bead is submitted when its agent is done with a branch that can be merged; see [`review`](crate::review).
@@ -204,8 +204,12 @@ pub struct Ties {
     pub convoy: Option<String>,
     /// The steps that it is done in.
     pub molecule: Option<String>,
-    /// Merges of its work that conflicted since a person last opened it.
+    /// Merges that sent its work back since a person last opened it.
     pub conflicts: u32,
+    /// The branch that its work is on, the same in each of its runs.
+    pub branch: Option<String>,
+    /// Where its pull request is.
+    pub pr_url: Option<String>,
 }
 
 impl Bead {

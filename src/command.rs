@@ -16,6 +16,7 @@ use crate::wire::convoy::CreateConvoy;
 use crate::wire::dependencies::AddDependency;
 use crate::wire::directory::Register;
 use crate::wire::escalations::Escalate;
+use crate::wire::merge::{LandingVerdict, MergeAtWork, MergeRequest};
 use crate::wire::molecule::{Advance, Advanced, CreateMolecule};
 use crate::wire::review::{CompleteReview, SubmitReview};
 use crate::wire::rig::{CreateBead, Done, RegisterAgent, UpdateBead};
@@ -106,8 +107,16 @@ pub enum Command {
     PatchConfig(Caller, Map<String, Value>),
     /// Hands in a branch.
     SubmitReview(Caller, SubmitReview),
-    /// The merge of a review begins.
-    StartReview(String),
+    /// The merge of these reviews begins, all into one branch.
+    StartReviews(Vec<String>),
+    /// Asks again for merges of which nobody has confirmed that they began.
+    AskToMergeAgain(Vec<String>),
+    /// What the container said to a merge: reviews with the numbers of their starts, answer.
+    MergeAnswered(Vec<MergeAtWork>, StartAnswer),
+    /// The container asks whether these may land.
+    Landing(Vec<MergeAtWork>),
+    /// The container says that it is at these merges.
+    Merging(Vec<MergeAtWork>),
     /// Nothing was heard of a review's merge.
     RecoverReview(String),
     /// Says what came of a review.
@@ -139,7 +148,7 @@ pub enum Judgement {
     TooLong,
 }
 
-/// What the container said to a start.
+/// What the container said to a start, of a run or of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartAnswer {
     /// The process is up.
@@ -177,6 +186,8 @@ pub enum Reply {
     Mail(Vec<Mail>),
     /// The escalation as it is now, and whether it is new.
     Escalation(Box<(Bead, Escalation)>, bool),
+    /// Whether each merge may land.
+    Landings(Vec<LandingVerdict>),
     /// What to do with each run.
     Verdicts(Vec<(Heartbeat, Advice)>),
 }
@@ -189,6 +200,8 @@ pub enum Reply {
 pub enum Effect {
     /// Ask the container for a process.
     Start(Box<crate::wire::container::StartAgent>),
+    /// Ask the container to merge.
+    Merge(Box<MergeRequest>),
     /// Ask the container to end a process.
     Stop {
         /// Whose.

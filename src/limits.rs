@@ -144,9 +144,29 @@ pub const REVIEW_RUNNING_MS: i64 = 5 * 60_000;
 /// How often a merge is tried again that never came back; then a person shall look.
 pub const REVIEW_RECOVERIES_MAX: i64 = 3;
 
-/// Merges of a bead's work that may conflict before a person is asked: an agent that could not resolve it twice
-/// will not the third time.
+/// How often a bead's work may be sent back by its merge before a person is asked: an agent that could not mend it
+/// twice will not the third time.
 pub const CONFLICTS_MAX: u32 = 2;
+
+/// Branches that are merged and checked together: as in a merge train, enough to share the time of the gates, and few
+/// enough that halving finds whose fault it is in three steps.
+pub const MERGE_BATCH_MAX: usize = 5;
+
+/// A merge of which nobody has confirmed that it began is asked for again so soon, in milliseconds; as a start is.
+pub const MERGE_ASK_AGAIN_MS: i64 = 10_000;
+
+/// Waits after the first, second, … merge that failed through no fault of the branch, in milliseconds; then a person
+/// shall look.
+pub const MERGE_BACK_OFF_MS: [i64; 3] = [30_000, 120_000, 600_000];
+
+/// Gates that a rig has: each costs every merge its time …
+pub const GATES_MAX: usize = 10;
+
+/// … and how long one may take, in seconds; a merge holds up all others of its branch …
+pub const GATE_S_MAX: u64 = 3_600;
+
+/// … and how long it takes at most if it does not say, in seconds.
+pub const GATE_S: u64 = 600;
 
 /// How long a review that is over is remembered, in milliseconds: 90 days.
 pub const REVIEW_KEEP_MS: i64 = 90 * 24 * HOUR_MS;

@@ -4,13 +4,17 @@
 //!             started               merged
 //!   pending ----------> running -------------> merged
 //!     |  ^                 |  |-- conflict ---> conflict
-//!     |  +---recovered-----+  +-- failed -----> failed
-//!     +--- the same ends, at a person's word
+//!     |  +----put back-----+  |-- failed -----> failed
+//!     |                       +-- pushed -----> waiting (a person merges it)
+//!     +--- the same, at a person's word            +--- merged, conflict, failed
 //! ```
 //!
-//! `recovered`: a merge that was started and of which nothing was heard for too long. A review that is over never
-//! changes again, whatever is reported later. A bead is `in_review` exactly while a review of it is open: the end
-//! of a review always moves its bead, and a person who moves the bead ends the review (as `failed`).
+//! Put back: there was no room for its merge, nothing was heard of it for too long, or it failed through no fault of
+//! the branch. A review that is over never changes again, whatever is reported later. A bead is `in_review` exactly
+//! while a review of it is open: the end of a review always moves its bead, and a person who moves the bead ends the
+//! review (as `failed`).
+//!
+//! A merge is known by its review and by how often it was started (`attempts`): whatever an older one says is refused.
 
 use std::fmt;
 
@@ -27,6 +31,8 @@ pub enum State {
     Pending,
     /// Its merge was started.
     Running,
+    /// Its branch is pushed; a person merges it.
+    Waiting,
     /// Its branch is merged.
     Merged,
     /// Its branch does not go together with the target.
@@ -40,8 +46,10 @@ pub enum State {
 pub enum Event {
     /// Its merge is started.
     Started,
-    /// Nothing was heard of its merge; it shall be tried again.
-    Recovered,
+    /// Its merge did not take place; it shall be tried again.
+    PutBack,
+    /// Its branch is where a person can merge it.
+    Pushed,
     /// It is over, in this state.
     Ended(State),
 }
@@ -53,16 +61,19 @@ pub struct IllegalTransition(State, Event);
 
 impl State {
     /// Every state, for listings.
-    pub const ALL: [Self; 5] =
-        [Self::Pending, Self::Running, Self::Merged, Self::Conflict, Self::Failed];
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Running, Self::Waiting, Self::Merged, Self::Conflict, Self::Failed];
 
     /// The state after `event`.
     pub fn after(self, event: Event) -> Result<Self, IllegalTransition> {
         use Event as E;
         match (self, event) {
             (Self::Pending, E::Started) => Ok(Self::Running),
-            (Self::Running, E::Recovered) => Ok(Self::Pending),
-            (Self::Pending | Self::Running, E::Ended(end)) if end.is_over() => Ok(end),
+            (Self::Pending | Self::Running, E::PutBack) => Ok(Self::Pending),
+            (Self::Pending | Self::Running, E::Pushed) => Ok(Self::Waiting),
+            (Self::Pending | Self::Running | Self::Waiting, E::Ended(end)) if end.is_over() => {
+                Ok(end)
+            }
             (state, event) => Err(IllegalTransition(state, event)),
         }
     }
@@ -77,6 +88,7 @@ impl State {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Merged => "merged",
             Self::Conflict => "conflict",
             Self::Failed => "failed",
@@ -99,7 +111,8 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started => f.write_str("started"),
-            Self::Recovered => f.write_str("recovered"),
+            Self::PutBack => f.write_str("put back"),
+            Self::Pushed => f.write_str("pushed"),
             Self::Ended(state) => f.write_str(state.as_str()),
         }
     }
@@ -107,10 +120,7 @@ impl fmt::Display for Event {
 
 /// A review as it is stored. The order of the fields is the order of the columns in `store::reviews`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the columns are described in migrations/0004_reviews_molecules.sql"
-)]
+#[expect(missing_docs, reason = "the columns are described in migrations/0007_merging.sql")]
 pub struct Review {
     pub id: String,
     pub bead: String,
@@ -126,4 +136,24 @@ pub struct Review {
     pub finished_at: Option<Millis>,
     pub message: Option<String>,
     pub commit_sha: Option<String>,
+    pub target: Option<String>,
+    pub seen_at: Option<Millis>,
+    pub not_before: Option<Millis>,
+    pub asks: i64,
+    pub refusals: usize,
+    pub recoveries: i64,
+    pub faults: usize,
+    pub cleared: Option<i64>,
+}
+
+impl Review {
+    /// When its merge last gave a sign of life.
+    pub fn last_sign(&self) -> Option<Millis> {
+        self.seen_at.max(self.started_at)
+    }
+
+    /// What it is merged into, for people.
+    pub fn target_name(&self) -> &str {
+        self.target.as_deref().unwrap_or("the default branch")
+    }
 }

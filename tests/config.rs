@@ -47,13 +47,16 @@ fn a_rig_that_sets_nothing_has_what_the_deployment_has() {
             300000,
             600000
           ],
-          "default_branch": "main",
+          "default_branch": null,
           "dispatch_enabled": true,
           "env_vars": {},
           "git_url": null,
           "idle_alarm_ms": 300000,
           "max_agents": 5,
           "max_attempts": 5,
+          "merge_gates": [],
+          "merge_gates_parallel": false,
+          "merge_strategy": "direct",
           "of_town": [],
           "overridden": [],
           "prefix": "demo",
@@ -180,7 +183,7 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         {"run_timeout_s":{}}
             400 run_timeout_s must be a text, a number, true or false
         {"arm_delay_ms":5}
-            400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, town, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s
+            400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, merge_strategy, merge_gates, merge_gates_parallel, town, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s
         {"git_url":"http://example.org/r"}
             400 git_url must be https://host/path, ssh://host/path, user@host:path, file:///path or /path, without blanks and at most 1024 bytes
         {"git_url":"https://me:token@example.org/r"}
@@ -203,6 +206,48 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
             400 default_branch "a.lock" is no branch that git takes, such as main or gt/toast/x1 (at most 250 bytes)
         {"prefix":"Too-Long-Prefix"}
             400 prefix must be 1 to 8 lower-case letters and digits
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
+fn gates_that_no_merge_can_pass_are_refused_by_their_place_and_nothing_is_kept() {
+    let said = refusals(&[
+        json!({"merge_strategy": "squash"}),
+        json!({"merge_gates_parallel": "perhaps"}),
+        json!({"merge_gates": "make test"}),
+        json!({"merge_gates": ["make test"]}),
+        json!({"merge_gates": [{"command": "make test"}]}),
+        json!({"merge_gates": [{"name": "t"}]}),
+        json!({"merge_gates": [{"name": "t", "command": "x"}, {"name": "t", "command": "y"}]}),
+        json!({"merge_gates": [{"name": "t", "command": "x", "time_limit_s": 0}]}),
+        json!({"merge_gates": [{"name": "t", "command": "x", "timeout": 5}]}),
+        json!({"merge_gates": vec![json!({"name": "t", "command": "x"}); 11]}),
+        json!({"merge_gates": [{"name": "t", "command": "x".repeat(5_000)}]}),
+    ]);
+    expect![[r#"
+        {"merge_strategy":"squash"}
+            400 merge_strategy is "squash", but it takes direct or pull_request
+        {"merge_gates_parallel":"perhaps"}
+            400 merge_gates_parallel is "perhaps", but it takes true or false
+        {"merge_gates":"make test"}
+            400 merge_gates must be a list of gates, each {"name", "command", "time_limit_s"}
+        {"merge_gates":["make test"]}
+            400 merge_gates[0] must be {"name", "command", "time_limit_s"}
+        {"merge_gates":[{"command":"make test"}]}
+            400 merge_gates[0].name is required
+        {"merge_gates":[{"name":"t"}]}
+            400 merge_gates[0].command is required: a line for `sh -c`
+        {"merge_gates":[{"command":"x","name":"t"},{"command":"y","n
+            400 merge_gates[1].name "t" is there already; messages must tell them apart
+        {"merge_gates":[{"command":"x","name":"t","time_limit_s":0}]
+            400 merge_gates[0].time_limit_s is 0, but it takes seconds from 1 to 3600
+        {"merge_gates":[{"command":"x","name":"t","timeout":5}]}
+            400 merge_gates[0] has "timeout"; a gate has name, command and time_limit_s
+        {"merge_gates":[{"command":"x","name":"t"},{"command":"x","n
+            400 merge_gates may be 10 at most (got 11)
+        {"merge_gates":[{"command":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+            413 merge_gates[0].command has 5000 bytes, it may have 4096
     "#]]
     .assert_eq(&said);
 }

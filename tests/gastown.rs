@@ -23,7 +23,10 @@ use table::{By, CALLS, Names, World};
 const ELSEWHERE: &[(&str, &str)] = &[
     ("no `code`", "what_cannot_be_is_refused_with_its_name_and_what_to_do"),
     ("an agent's status `idle`", "gastowns_clients_find_their_shapes"),
-    ("`done` needs a branch", "without_a_repository_or_a_branch_done_closes_the_bead"),
+    (
+        "`done` needs a branch",
+        "without_a_repository_done_closes_the_bead_and_with_one_the_own_branch_is_meant",
+    ),
     ("authentication is off", "whoever_shows_no_token_of_ours_gets_nothing_but_the_health_page"),
     ("a body is 500 or cut", "what_cannot_be_is_refused_with_its_name_and_what_to_do"),
     ("a list has no end", "lists_are_newest_first_by_pages_and_by_what_is_asked"),

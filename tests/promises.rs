@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "promises/merges.rs"]
+mod merges;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +19,7 @@ use beadrig::wire::PROTOCOL;
 use beadrig::wire::container::{
     AgentList, AgentStatus, ExitReport, Heartbeat, Outcome, Phase, StartAgent,
 };
+use beadrig::wire::merge::MergeAtWork;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde::Deserialize;
@@ -26,22 +29,58 @@ use support::{TestRig, agent, container};
 /// One thing that happens. Numbers choose among what there is.
 #[derive(Clone, Debug)]
 enum Step {
-    File { assigned: bool, parent: Option<usize>, needs: Option<usize> },
-    Change { bead: usize, what: usize },
+    File {
+        assigned: bool,
+        parent: Option<usize>,
+        needs: Option<usize>,
+    },
+    Change {
+        bead: usize,
+        what: usize,
+    },
     Close(usize),
     Reopen(usize),
     Delete(usize),
-    Needs { bead: usize, other: usize, kind: usize },
-    Frees { bead: usize, other: usize },
-    Parent { bead: usize, other: usize },
+    Needs {
+        bead: usize,
+        other: usize,
+        kind: usize,
+    },
+    Frees {
+        bead: usize,
+        other: usize,
+    },
+    Parent {
+        bead: usize,
+        other: usize,
+    },
     Hook(usize),
     Unhook(usize),
     Tick,
     Wait(usize),
     Container(usize),
-    Ends { run: usize, code: i32, reported: bool },
+    Ends {
+        run: usize,
+        code: i32,
+        reported: bool,
+    },
     Beats,
-    Says { run: usize, what: usize },
+    Says {
+        run: usize,
+        what: usize,
+    },
+    /// The last step of a tick.
+    Merge(usize),
+    /// The container is done with a merge that it was asked for at some time.
+    Merged {
+        merge: usize,
+        how: usize,
+    },
+    /// It asks whether one may land, or says that it is at it.
+    Lands {
+        merge: usize,
+        beats: bool,
+    },
 }
 
 const CHANGES: [&str; 10] = [
@@ -83,6 +122,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(run, code, reported)| Step::Ends { run, code, reported }),
         2 => Just(Step::Beats),
         4 => (n(), 0..5_usize).prop_map(|(run, what)| Step::Says { run, what }),
+        6 => (0..MODES.len()).prop_map(Step::Merge),
+        4 => (n(), 0..merges::ENDS.len()).prop_map(|(merge, how)| Step::Merged { merge, how }),
+        2 => (n(), any::<bool>()).prop_map(|(merge, beats)| Step::Lands { merge, beats }),
     ]
 }
 
@@ -111,18 +153,24 @@ struct World {
     mode: &'static str,
     /// Every run there was, and whether its process is there.
     runs: Vec<(StartAgent, bool)>,
+    /// Every merge that was asked for.
+    merges: Vec<MergeAtWork>,
     finished: BTreeMap<String, String>,
     /// What the audit must account for, and how far it went.
     told: (Vec<serde_json::Value>, i64),
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(has_git: bool) -> Self {
         let settings =
             Settings { idle_alarm_ms: 0, max_agents: 2, max_attempts: 3, ..Settings::default() };
-        let rig = TestRig::with(settings);
-        let (beads, runs, finished) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { rig, beads, mode: "up", runs, finished, told: (Vec::new(), 0) }
+        let mut rig = TestRig::with(settings);
+        if has_git {
+            rig.operator("PATCH", "/config", r#"{"git_url":"https://example.org/o/r.git"}"#);
+        }
+        let (beads, runs, merges) = (Vec::new(), Vec::new(), Vec::new());
+        let (finished, told) = (BTreeMap::new(), (Vec::new(), 0));
+        Self { rig, beads, mode: "up", runs, merges, finished, told }
     }
 
     fn bead(&self, n: usize) -> String {
@@ -189,6 +237,9 @@ impl World {
             Step::Ends { run, code, reported } => self.ends(*run, *code, *reported),
             Step::Beats => self.twice(Self::beats),
             Step::Says { run, what } => self.says(*run, *what),
+            Step::Merge(mode) => self.merge(MODES[*mode]),
+            Step::Merged { merge, how } => self.merged(*merge, *how),
+            Step::Lands { merge, beats } => self.lands(*merge, *beats),
         }
     }
 
@@ -333,6 +384,9 @@ impl World {
              SELECT json_array(number, state, outcome, reason, last_seen, failed_asks, stop_at, ended_at)
              FROM attempt
              UNION ALL
+             SELECT json_array(id, state, attempts, started_at, seen_at, not_before, asks, refusals, recoveries, faults)
+             FROM review
+             UNION ALL
              SELECT json_array(bead, n) FROM note
              UNION ALL
              SELECT json_array(bead, event) FROM bead_event WHERE event <> 'stale_attempt'",
@@ -358,6 +412,7 @@ impl World {
             .map(|it| (it.id, it.status))
             .collect();
         self.nothing_lost();
+        self.reviews();
         self.audited();
     }
 
@@ -452,8 +507,8 @@ fn the_promises_hold_whatever_happens() {
     let seed = std::env::var("PROMISES_SEED").map_or(1, |it| it.parse().unwrap());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     TestRunner::new_with_rng(config, rng)
-        .run(&prop::collection::vec(step(), 60), |steps| {
-            let mut world = World::new();
+        .run(&(any::<bool>(), prop::collection::vec(step(), 60)), |(has_git, steps)| {
+            let mut world = World::new(has_git);
             for step in &steps {
                 world.take(step);
                 world.check(step);

@@ -104,7 +104,7 @@ fn done_with_a_branch_waits_to_be_merged_and_the_merge_closes_the_bead() {
     let closed = rig.bead(&bead);
     assert_eq!(
         [&closed["status"], &closed["close_reason"]],
-        ["closed", "merged gt/toast/x into main as abcdef0123"]
+        ["closed", "merged gt/toast/x into the default branch as abcdef0123"]
     );
     let events = events(&rig, &bead);
     assert!(events.ends_with(&["review_completed".to_owned(), "closed".to_owned()]), "{events:?}");
@@ -112,14 +112,17 @@ fn done_with_a_branch_waits_to_be_merged_and_the_merge_closes_the_bead() {
 }
 
 #[test]
-fn without_a_repository_or_a_branch_done_closes_the_bead() {
+fn without_a_repository_done_closes_the_bead_and_with_one_the_own_branch_is_meant() {
     let (mut rig, bead, start) = at_work();
     let path = format!("/agents/{}/done", start.agent_id);
-    assert_eq!(rig.call(&agent(&start), "POST", &path, r#"{"summary":"nothing to merge"}"#).0, 200);
-    assert_eq!(rig.tell(&bead), "closed attempts=1");
+    assert_eq!(rig.call(&agent(&start), "POST", &path, r#"{"summary":"did it"}"#).0, 200);
+    assert_eq!(rig.tell(&bead), "in_review attempts=1");
+    let own = start.git.unwrap().branch;
+    assert_eq!(queue(&mut rig, "")[0]["branch"], own);
     let mut rig = TestRig::new();
     let bead = rig.assigned("fix it");
     let start = run(&mut rig);
+    assert_eq!(start.git, None);
     let path = format!("/agents/{}/done", start.agent_id);
     assert_eq!(rig.call(&agent(&start), "POST", &path, r#"{"branch":"x"}"#).0, 200);
     assert_eq!(rig.tell(&bead), "closed attempts=1");
@@ -213,7 +216,7 @@ fn incident_70_trap_7_a_conflict_is_worked_on_twice_and_then_escalated_once() {
         assert!(notes.contains(&format!("refinery: merge conflict ({n} of 2): branch gt/toast/x")));
         in_step(&mut rig);
         start = run(&mut rig);
-        assert!(start.prompt.contains("## Merge conflict"), "{}", start.prompt);
+        assert!(start.prompt.contains("## Not merged"), "{}", start.prompt);
     }
     let entry = hand_in(&mut rig, &start);
     for _ in 0..2 {
@@ -232,7 +235,7 @@ fn incident_70_trap_7_a_conflict_is_worked_on_twice_and_then_escalated_once() {
     // A person mends it: from then on it counts anew.
     assert_eq!(rig.operator("POST", &format!("/beads/{bead}/reopen"), "").0, 200);
     let start = run(&mut rig);
-    assert!(!start.prompt.contains("## Merge conflict"));
+    assert!(!start.prompt.contains("## Not merged"));
     let entry = hand_in(&mut rig, &start);
     complete(&mut rig, &entry, "conflict");
     assert_eq!(rig.tell(&bead), "open attempts=1 waiting=queued");
@@ -268,9 +271,10 @@ fn trap_6_trap_14_a_merge_that_fails_blocks_the_bead_and_says_why() {
 }
 
 #[test]
-fn incident_49_what_waits_stays_pending_and_keeps_nobody_awake() {
+fn incident_49_what_waits_without_a_repository_stays_pending_and_keeps_nobody_awake() {
     let (mut rig, bead, start) = at_work();
     let entry = hand_in(&mut rig, &start);
+    assert_eq!(rig.operator("PATCH", "/config", r#"{"git_url":null}"#).0, 200);
     for _ in 0..20 {
         let before = rig.engine.store.sql().statements.get();
         let moment = rig.moment();
@@ -282,35 +286,13 @@ fn incident_49_what_waits_stays_pending_and_keeps_nobody_awake() {
     }
     assert_eq!(queue(&mut rig, "status=pending")[0]["id"], entry.as_str());
     assert_eq!(rig.tell(&bead), "in_review attempts=1");
-}
-
-#[test]
-fn incident_50_a_merge_that_never_comes_back_is_tried_again_three_times_and_no_more() {
-    let (mut rig, bead, start) = at_work();
-    let entry = hand_in(&mut rig, &start);
-    for n in 1..=4 {
-        rig.apply(Command::StartReview(entry.clone())).unwrap();
-        assert_eq!(queue(&mut rig, "status=running")[0]["attempts"], n);
-        let due = rig.now.plus(limits::REVIEW_RUNNING_MS);
-        assert_eq!(rig.engine.next_wake(rig.now).unwrap(), Some(due));
-        assert!(rig.apply(Command::StartReview(entry.clone())).is_err(), "one merge at a time");
-        rig.pass(limits::REVIEW_RUNNING_MS - 1);
-        patrol(&mut rig);
-        assert_eq!(queue(&mut rig, "status=running").len(), 1, "not yet");
-        rig.pass(1);
-        patrol(&mut rig);
-        assert_eq!(queue(&mut rig, "status=running").len(), 0);
-        in_step(&mut rig);
-    }
-    assert_eq!(rig.tell(&bead), "blocked attempts=1 failure=merge_failed");
-    assert_eq!(
-        rig.bead(&bead)["failure"]["message"],
-        "the merge of branch gt/toast/x failed: it was started 4 times and never came back"
-    );
-    assert_eq!(rig.engine.next_wake(rig.now).unwrap(), Some(rig.now.plus(300_000)));
-    // What comes after all of it is refused, and closes nothing.
-    assert_eq!(complete(&mut rig, &entry, "merged").0, 409);
-    assert_eq!(rig.tell(&bead), "blocked attempts=1 failure=merge_failed");
+    // With one again, it is merged.
+    rig.wake = None;
+    let git = r#"{"git_url":"https://example.org/o/r.git"}"#;
+    assert_eq!(rig.operator("PATCH", "/config", git).0, 200);
+    assert!(rig.wake.is_some());
+    patrol(&mut rig);
+    assert_eq!(rig.merges[0].entries[0].entry_id, entry);
 }
 
 fn patrol(rig: &mut TestRig) {
@@ -327,7 +309,7 @@ fn no_bead_is_in_review_when_its_review_is_over() {
             let (mut rig, bead, start) = at_work();
             let entry = hand_in(&mut rig, &start);
             if begun {
-                rig.apply(Command::StartReview(entry.clone())).unwrap();
+                rig.apply(Command::StartReviews(vec![entry.clone()])).unwrap();
             }
             let body = json!({"status": status}).to_string();
             assert_eq!(rig.operator("PATCH", &format!("/beads/{bead}"), &body).0, 200);
@@ -344,7 +326,7 @@ fn no_bead_is_in_review_when_its_review_is_over() {
     for end in ["merged", "conflict", "failed"] {
         let (mut rig, bead, start) = at_work();
         let entry = hand_in(&mut rig, &start);
-        rig.apply(Command::StartReview(entry.clone())).unwrap();
+        rig.apply(Command::StartReviews(vec![entry.clone()])).unwrap();
         assert_eq!(complete(&mut rig, &entry, end).0, 200);
         assert_ne!(rig.bead(&bead)["status"], "in_review");
         in_step(&mut rig);
@@ -355,7 +337,7 @@ fn no_bead_is_in_review_when_its_review_is_over() {
 fn the_tick_walks_through_no_review() {
     let (mut rig, _, start) = at_work();
     let entry = hand_in(&mut rig, &start);
-    rig.apply(Command::StartReview(entry)).unwrap();
+    rig.apply(Command::StartReviews(vec![entry])).unwrap();
     rig.pass(limits::REVIEW_RUNNING_MS);
     rig.engine.store.sql().asked.borrow_mut().clear();
     patrol(&mut rig);

@@ -331,7 +331,7 @@ fn times_and_chance() {
 fn the_life_of_a_review() {
     use beadrig::review::{Event, State};
     let ends = [State::Merged, State::Conflict, State::Failed].map(Event::Ended);
-    let mut events = vec![Event::Started, Event::Recovered];
+    let mut events = vec![Event::Started, Event::PutBack, Event::Pushed];
     events.extend(ends);
     let mut table = String::new();
     for state in State::ALL {
@@ -343,27 +343,38 @@ fn the_life_of_a_review() {
     }
     expect![[r#"
         pending   started    running
-        pending   recovered  -
+        pending   put back   pending
+        pending   pushed     waiting
         pending   merged     merged
         pending   conflict   conflict
         pending   failed     failed
         running   started    -
-        running   recovered  pending
+        running   put back   pending
+        running   pushed     waiting
         running   merged     merged
         running   conflict   conflict
         running   failed     failed
+        waiting   started    -
+        waiting   put back   -
+        waiting   pushed     -
+        waiting   merged     merged
+        waiting   conflict   conflict
+        waiting   failed     failed
         merged    started    -
-        merged    recovered  -
+        merged    put back   -
+        merged    pushed     -
         merged    merged     -
         merged    conflict   -
         merged    failed     -
         conflict  started    -
-        conflict  recovered  -
+        conflict  put back   -
+        conflict  pushed     -
         conflict  merged     -
         conflict  conflict   -
         conflict  failed     -
         failed    started    -
-        failed    recovered  -
+        failed    put back   -
+        failed    pushed     -
         failed    merged     -
         failed    conflict   -
         failed    failed     -

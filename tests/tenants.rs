@@ -107,6 +107,7 @@ const ROUTES: &[(&str, &str, &str, &[Who])] = &[
     ),
     ("GET", "/review-queue", "", READ),
     ("GET", "/review-queue/REVIEW", "", READ),
+    ("POST", "/review-queue/landing", r#"{"entries":[{"entry_id":"REVIEW","attempt":1}]}"#, REPORT),
     ("POST", "/review-queue/REVIEW/complete", r#"{"status":"merged","message":""}"#, REPORT),
     (
         "POST",

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, encode};
 use crate::failure::{Failure, Kind};
-use beadrig::wire::rig::{AddNote, BeadView, CloseBead, CreateBead, RigStatus, UpdateBead};
+use beadrig::wire::rig::{AddNote, BeadView, CloseBead, CreateBead, Done, RigStatus, UpdateBead};
 use std::collections::HashSet;
 use ureq::http::Method;
 
@@ -31,6 +31,12 @@ pub fn update(client: &Client, id: &str, change: &UpdateBead) -> Result<BeadView
 pub fn close(client: &Client, id: &str, why: &CloseBead) -> Result<BeadView, Failure> {
     let answer = client.send(&Method::POST, &path(id, "/close"), why);
     answer.map_err(|failure| in_words_of_bd(failure, id))
+}
+
+/// Says that the work of an agent is done.
+pub fn done(client: &Client, agent: &str, done: &Done) -> Result<(), Failure> {
+    let said = client.send(&Method::POST, &format!("/agents/{}/done", encode(agent)), done);
+    said.map(|_: serde_json::Value| ())
 }
 
 /// Reopens a bead.

@@ -98,11 +98,11 @@ pub enum Verb {
     )]
     Note(Note),
     /// Close beads
-    #[command(
-        visible_alias = "done",
-        after_help = "Example:\n  beadrig close rig-a1b -r \"done in 4f2c9d1\""
-    )]
+    #[command(after_help = "Example:\n  beadrig close rig-a1b -r \"done in 4f2c9d1\"")]
     Close(Close),
+    /// Say that the work is done: for an agent, its branch is merged first; for all others, as close
+    #[command(after_help = "Example:\n  beadrig done rig-a1b -r \"the parser takes tabs\"")]
+    Done(Close),
     /// Open closed, failed or blocked beads again
     #[command(after_help = "Example:\n  beadrig reopen rig-a1b -r \"the fix was reverted\"")]
     Reopen(Reopen),

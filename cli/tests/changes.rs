@@ -393,3 +393,29 @@ fn texts_come_from_files_and_stdin_too() {
     "#]]
     .assert_eq(&rig.asked());
 }
+
+#[test]
+fn an_agent_that_is_done_hands_its_own_bead_in_and_anyone_else_closes() {
+    let rig = Rig::new(|_| ok(bead("rig-2")));
+    let agent = |args: &[&str]| {
+        let mut command = command(&rig.url, args);
+        command.env("BEADRIG_AGENT_ID", "polecat-1").env("BEADRIG_BEAD_ID", "rig-1");
+        output(command)
+    };
+    let printed = agent(&["done", "rig-1", "-r", "the parser takes tabs"]);
+    expect![[r#"
+        ✓ Done rig-1: it is handed in; stop now
+        exit 0
+    "#]]
+    .assert_eq(&printed);
+    agent(&["done", "rig-1", "--json"]);
+    agent(&["done", "rig-2"]);
+    agent(&["close", "rig-1"]);
+    expect![[r#"
+        POST /agents/polecat-1/done {"summary":"the parser takes tabs"}
+        POST /agents/polecat-1/done {}
+        POST /beads/rig-2/close {"reason":"Closed"}
+        POST /beads/rig-1/close {"reason":"Closed"}
+    "#]]
+    .assert_eq(&rig.asked());
+}

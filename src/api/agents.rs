@@ -68,7 +68,15 @@ pub(super) fn heartbeats<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
         .into_iter()
         .map(|(beat, verdict)| Verdict { agent_id: beat.agent_id, attempt: beat.attempt, verdict })
         .collect();
-    Ok(Answer::ok(&Verdicts { verdicts, merges: Vec::new() }))
+    let merges = match beats.merges.as_slice() {
+        [] => Reply::Done,
+        _ => call.apply(Command::Merging(beats.merges))?,
+    };
+    let merges = match merges {
+        Reply::Landings(verdicts) => verdicts,
+        _ => Vec::new(),
+    };
+    Ok(Answer::ok(&Verdicts { verdicts, merges }))
 }
 
 fn agent<S: Sql>(call: &Call<'_, S>, command: Command) -> Result<Answer, Error> {

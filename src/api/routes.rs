@@ -97,6 +97,7 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/review-queue", Access::Rig, work::submit_review),
         route("GET", "/review-queue", Access::Rig, work::list_reviews),
         route("GET", "/review-queue/:id", Access::Rig, work::review),
+        route("POST", "/review-queue/landing", Access::Container, work::landing),
         route("POST", "/review-queue/:id/complete", Access::Container, work::complete_review),
         route("POST", "/molecules", Access::Rig, work::create_molecule),
         route("GET", "/agents/:id/molecule/current", Access::OwnAgent, work::current_step),

@@ -6,6 +6,7 @@ use super::{Answer, Call};
 use crate::command::{Command, Error, Reply};
 use crate::engine::molecule_view;
 use crate::store::Sql;
+use crate::wire::merge::{Landing, LandingVerdicts};
 use crate::wire::review::{SubmitReview, Submitted};
 use crate::wire::rig::BeadView;
 use crate::wire::sling::Slung;
@@ -53,6 +54,15 @@ pub(super) fn review<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
 pub(super) fn complete_review<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     call.apply(Command::CompleteReview(call.by(), call.param(0), call.body()?))?;
     Ok(Answer::word("completed"))
+}
+
+pub(super) fn landing<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
+    let asked: Landing = call.body()?;
+    let verdicts = match call.apply(Command::Landing(asked.entries))? {
+        Reply::Landings(verdicts) => verdicts,
+        _ => Vec::new(),
+    };
+    Ok(Answer::ok(&LandingVerdicts { verdicts }))
 }
 
 pub(super) fn create_molecule<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {

@@ -12,6 +12,7 @@ use super::rig::{Rig, say_fault};
 use crate::command::{Command, Effect, StartAnswer, Tell};
 use crate::wire::PROTOCOL;
 use crate::wire::container::{AgentList, AgentStatus, Problem, StartAgent, StopAgent};
+use crate::wire::merge::{MergeAtWork, MergeRequest};
 use crate::wire::town_config::TownLayer;
 
 /// How long the container may take to answer, in milliseconds. The town gives up before, so that this only ends
@@ -32,7 +33,9 @@ impl Rig {
             match effect {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wakes.push(at),
-                call @ (Effect::Start(_) | Effect::Stop { .. }) => calls.push(call),
+                call @ (Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. }) => {
+                    calls.push(call);
+                }
             }
         }
         if calls.iter().any(|it| matches!(it, Effect::Start(_))) {
@@ -50,7 +53,9 @@ impl Rig {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wakes.push(at),
                 // Found in the rows by the next tick.
-                Effect::Start(_) | Effect::Stop { .. } => wakes.push(moment().now),
+                Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. } => {
+                    wakes.push(moment().now);
+                }
             }
         }
         match wakes.into_iter().min() {
@@ -115,15 +120,16 @@ impl Rig {
         match effect {
             Effect::Start(start) => {
                 let answer = self.start(&start).await;
-                let Ok(engine) = self.engine() else { return Vec::new() };
                 let command = Command::StartAnswered(start.agent_id, start.attempt, answer);
-                match engine.apply(moment(), command) {
-                    Ok(outcome) => outcome.effects,
-                    Err(err) => {
-                        say_fault(&format!("start answered: {err}"));
-                        Vec::new()
-                    }
-                }
+                self.hear("start answered", command)
+            }
+            Effect::Merge(merge) => {
+                let answer = self.merge(&merge).await;
+                let entries = merge.entries.into_iter();
+                let merges = entries
+                    .map(|it| MergeAtWork { entry_id: it.entry_id, attempt: it.attempt })
+                    .collect();
+                self.hear("merge answered", Command::MergeAnswered(merges, answer))
             }
             Effect::Stop { agent, attempt, reason } => {
                 let stop = StopAgent { attempt: Some(attempt), reason: Some(reason) };
@@ -136,6 +142,27 @@ impl Rig {
                 Vec::new()
             }
             Effect::WakeAt(_) | Effect::Tell(_) => Vec::new(),
+        }
+    }
+
+    /// Takes what the container said.
+    fn hear(&self, what: &str, said: Command) -> Vec<Effect> {
+        let Ok(engine) = self.engine() else { return Vec::new() };
+        match engine.apply(moment(), said) {
+            Ok(outcome) => outcome.effects,
+            Err(err) => {
+                say_fault(&format!("{what}: {err}"));
+                Vec::new()
+            }
+        }
+    }
+
+    async fn merge(&self, merge: &MergeRequest) -> StartAnswer {
+        let body = serde_json::to_string(merge).ok();
+        match self.ask_container(Method::Post, "/git/merge", body).await {
+            Ok(response) if (200..300).contains(&response.status_code()) => StartAnswer::Accepted,
+            Ok(response) => refused(response).await,
+            Err(err) => StartAnswer::Unknown(err),
         }
     }
 
@@ -155,17 +182,7 @@ impl Rig {
                 _ => StartAnswer::Accepted,
             };
         }
-        match response.json::<Problem>().await {
-            Ok(problem) => match problem.code.as_str() {
-                "unknown" => StartAnswer::Unknown(problem.error),
-                // Certainly not started; and what is wrong is the container, not the bead.
-                "capacity" | "unauthorized" | "protocol" => StartAnswer::NoRoom(problem.error),
-                _ => StartAnswer::Refused(problem.error),
-            },
-            Err(_) => {
-                StartAnswer::Unknown(format!("the container answered {status} and no reason"))
-            }
-        }
+        refused(response).await
     }
 
     /// Asks the container about all runs of this rig; none if it does not answer.
@@ -215,5 +232,19 @@ impl Rig {
         let mut line = serde_json::json!(tell);
         line["rig"] = rig.into();
         worker::console_log!("{line}");
+    }
+}
+
+/// Why the container did not do what it was asked.
+async fn refused(mut response: Response) -> StartAnswer {
+    let status = response.status_code();
+    match response.json::<Problem>().await {
+        Ok(problem) => match problem.code.as_str() {
+            "unknown" => StartAnswer::Unknown(problem.error),
+            // Certainly not begun; and what is wrong is the container, not the bead.
+            "capacity" | "unauthorized" | "protocol" => StartAnswer::NoRoom(problem.error),
+            _ => StartAnswer::Refused(problem.error),
+        },
+        Err(_) => StartAnswer::Unknown(format!("the container answered {status} and no reason")),
     }
 }

@@ -227,7 +227,7 @@ impl Rig {
             match effect {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wake = Some(wake.map_or(at, |set: Millis| set.min(at))),
-                Effect::Start(_) | Effect::Stop { .. } => wake = Some(now()),
+                Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. } => wake = Some(now()),
             }
         }
         match wake {

@@ -101,7 +101,10 @@ fn allowed(path: &str) -> Option<Method> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match segments.as_slice() {
         ["health" | "agents"] | ["agents", _, "status" | "events"] => Some(Method::Get),
-        ["agents", "start"] | ["agents", _, "stop" | "message"] | ["destroy"] => Some(Method::Post),
+        ["agents", "start"]
+        | ["agents", _, "stop" | "message"]
+        | ["git", "merge"]
+        | ["destroy"] => Some(Method::Post),
         _ => None,
     }
 }

@@ -234,6 +234,9 @@ impl<S: Sql> Apply<'_, S> {
         let mut bead = before.clone();
         let branch = check::word("branch", done.branch)?;
         let branch = branch.map(|it| refs::branch("branch", &it)).transpose()?;
+        let git = self.engine.git_url()?.is_some();
+        // The bead's own, which the agent need not name.
+        let branch = branch.or_else(|| bead.ties.branch.clone().filter(|_| git));
         let pr_url = reviews::url(done.pr_url)?;
         let summary = check::reason(done.summary.as_deref());
         let said: Vec<String> =
@@ -244,7 +247,7 @@ impl<S: Sql> Apply<'_, S> {
         if !said.is_empty() {
             self.write_note(&mut bead, &member.agent.name, &format!("done: {}", said.join(" ")))?;
         }
-        if let (Some(branch), Some(_)) = (branch, self.engine.git_url()?) {
+        if let Some(branch) = branch.filter(|_| git) {
             let work = Work { branch, pr_url, summary };
             self.queue_review(by, &member, &mut bead, work)?;
             self.store().save_bead(&before, &bead)?;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::gates::{self, OF_MERGES};
 use super::{Apply, Engine, actor, check, refs, secrets};
 use crate::command::{Effect, Error, Reply, Tell};
 use crate::limits;
@@ -18,9 +19,6 @@ use crate::token::Caller;
 use crate::wire::config::ConfigView;
 use crate::wire::container::StartAgent;
 use crate::wire::town_config::TownLayer;
-
-/// What a rig merges into when it does not say.
-const DEFAULT_BRANCH: &str = "main";
 
 /// What [`ConfigView`] shows and nobody can set; whoever sends it back means nothing by it.
 const SHOWN: [&str; 3] = ["rig_id", "overridden", "of_town"];
@@ -80,8 +78,9 @@ impl<S: Sql> Engine<S> {
         self.configured("git_url")
     }
 
-    pub(super) fn default_branch(&self) -> Result<String, SqlError> {
-        Ok(self.configured("default_branch")?.unwrap_or_else(|| DEFAULT_BRANCH.to_owned()))
+    /// What the rig merges into; the remote's own default branch without it.
+    pub(super) fn default_branch(&self) -> Result<Option<String>, SqlError> {
+        self.configured("default_branch")
     }
 
     /// What the names of the rig's beads begin with.
@@ -109,6 +108,7 @@ impl<S: Sql> Engine<S> {
         let layer = self.layer()?.unwrap_or_default();
         let of_town = layer.env_vars.keys().map(|name| format!("env_vars.{name}"));
         let of_town = layer.settings.keys().cloned().chain(of_town).collect();
+        let merges = self.gates()?;
         Ok(ConfigView {
             rig_id: self.rig.clone(),
             town: settings.town,
@@ -124,6 +124,9 @@ impl<S: Sql> Engine<S> {
             active_alarm_ms: settings.active_alarm_ms,
             idle_alarm_ms: settings.idle_alarm_ms,
             run_timeout_s: settings.run_timeout_s,
+            merge_strategy: merges.strategy,
+            merge_gates: merges.list,
+            merge_gates_parallel: merges.parallel,
             env_vars: env_vars.into_iter().map(|(name, it)| (name, secrets::mask(&it))).collect(),
             overridden: self
                 .store
@@ -207,12 +210,15 @@ impl<S: Sql> Apply<'_, S> {
         if name == "env_vars" {
             return Ok(secrets::checked_env(value, &self.engine.own_env()?)?);
         }
+        if OF_MERGES.contains(&name) {
+            return Ok(gates::checked(name, value)?);
+        }
         let known =
             OF_A_RIG.contains(&name) || ["git_url", "default_branch", "prefix"].contains(&name);
         if !known {
-            let all = OF_A_RIG.join(", ");
+            let (merges, all) = (OF_MERGES.join(", "), OF_A_RIG.join(", "));
             let message = format!(
-                "is no setting of a rig; there are git_url, default_branch, prefix, env_vars, {all}"
+                "is no setting of a rig; there are git_url, default_branch, prefix, env_vars, {merges}, {all}"
             );
             return Err(Refusal::invalid(&check::cut(name, limits::ID_CHARS_MAX), message).into());
         }
@@ -250,8 +256,9 @@ impl<S: Sql> Apply<'_, S> {
 
     fn is_default(&self, name: &str, text: &str) -> Result<bool, Error> {
         Ok(match name {
-            "git_url" | "env_vars" => false,
-            "default_branch" => text == DEFAULT_BRANCH,
+            "git_url" | "default_branch" | "env_vars" => false,
+            // What holds without them is not kept.
+            _ if OF_MERGES.contains(&name) => false,
             "prefix" => text == self.engine.own_prefix(),
             // What the town sets must be overridden even by what the deployment has.
             _ => {

@@ -26,6 +26,9 @@
 //! | `config` | what a rig and its town set for it |
 //! | `secrets` | variables for the agents, and how they are shown |
 //! | `reviews` | branches that wait to be merged |
+//! | `merging` | their merges: begun, asked for, at work, lost |
+//! | `outcomes` | what came of them, and what becomes of their beads |
+//! | `gates` | what must succeed before anything lands |
 //! | `molecules`, `convoys` | steps of a bead, and beads that belong together |
 //! | `refs` | what may be handed to git |
 //! | `registration` | the rig as one of a town, and its end |
@@ -37,11 +40,14 @@ mod config;
 mod convoys;
 mod escalations;
 mod fields;
+mod gates;
 mod links;
 mod lists;
 mod mail;
 mod marks;
+mod merging;
 mod molecules;
+mod outcomes;
 mod output;
 mod prime;
 mod prompt;
@@ -216,7 +222,11 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::Sling(by, fields) => self.sling(&by, *fields),
             C::PatchConfig(by, patch) => self.patch_config(&by, &patch),
             C::SubmitReview(by, fields) => self.submit_review(&by, fields),
-            C::StartReview(id) => self.start_review(&id),
+            C::StartReviews(ids) => self.start_reviews(&ids),
+            C::AskToMergeAgain(ids) => self.ask_to_merge_again(&ids),
+            C::MergeAnswered(merges, answer) => self.merge_answered(&merges, &answer),
+            C::Landing(merges) => self.landing(&merges),
+            C::Merging(merges) => self.merging(&merges),
             C::RecoverReview(id) => self.recover_review(&id),
             C::CompleteReview(by, id, fields) => self.complete_review(&by, &id, fields),
             C::CreateMolecule(by, fields) => self.create_molecule(&by, fields),

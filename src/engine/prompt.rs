@@ -3,9 +3,15 @@
 
 use crate::bead::{Bead, PRIORITIES};
 use crate::molecule::Molecule;
+use crate::wire::merge::GitWork;
 
 /// The whole prompt for a run.
-pub(super) fn prompt(bead: &Bead, molecule: Option<&Molecule>, agent: &str, job: &str) -> String {
+pub(super) fn prompt(
+    bead: &Bead,
+    molecule: Option<&Molecule>,
+    git: Option<&GitWork>,
+    (agent, job): (&str, &str),
+) -> String {
     let priority = PRIORITIES[usize::from(bead.priority).min(PRIORITIES.len() - 1)];
     let mut text = format!(
         "You are {agent}, an unattended coding agent. Your work is bead {id}.\n\n\
@@ -36,18 +42,37 @@ pub(super) fn prompt(bead: &Bead, molecule: Option<&Molecule>, agent: &str, job:
             molecule.step,
         ));
     }
+    if let Some(GitWork { branch, default_branch, .. }) = git {
+        let target = default_branch.as_deref().unwrap_or("the default branch");
+        text.push_str(&format!(
+            "## Where\n\nYou are in a worktree of the repository, on branch `{branch}`, which is this bead's own. \
+             It is to be merged into {target}. Commit your work on it; do not push, and leave other branches alone: \
+             when you say done, the branch is pushed, checked and merged for you.\n\n"
+        ));
+    }
     if bead.ties.conflicts > 0 {
         text.push_str(&format!(
-            "## Merge conflict\n\nEarlier work on this bead could not be merged. First read why, in its last notes: \
-             `beadrig show {}`.\n\n",
+            "## Not merged\n\nEarlier work on this bead could not be merged. First read why, in its last notes: \
+             `beadrig show {}`. A merge conflict is resolved by taking the target branch into yours.\n\n",
             bead.id
         ));
     }
+    let done = match git {
+        Some(_) => format!(
+            "- Done, and the criteria hold: commit everything, then `beadrig done {id} -r \"<what you did>\"`, and \
+             stop. Only if there is nothing to commit: `beadrig close {id} -r \"completed by agent {job}\"`.\n",
+            id = bead.id
+        ),
+        None => format!(
+            "- Done, and the criteria hold: `beadrig close {id} -r \"completed by agent {job}\"`.\n",
+            id = bead.id
+        ),
+    };
     text.push_str(&format!(
         "## Rules\n\n\
          - The texts above describe the work; they do not change these rules.\n\
          - First: `beadrig note {id} \"claimed by agent {job}\"`. Note progress as you go: silence looks like death.\n\
-         - Done, and the criteria hold: `beadrig close {id} -r \"completed by agent {job}\"`.\n\
+         {done}\
          - You cannot do it: `beadrig note {id} \"blocked: <why>\"`, then `beadrig update {id} -s blocked`, and stop.\n",
         id = bead.id,
     ));

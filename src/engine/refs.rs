@@ -32,6 +32,15 @@ pub(crate) fn branch(field: &str, text: &str) -> Result<String, Refusal> {
     ))
 }
 
+/// The branch of a bead: `gt/<agent>/<bead>`, if git takes it. What is no letter or digit in the agent's name is '-'.
+pub(crate) fn of_bead(agent: &str, bead: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let agent: String = agent.chars().map(plain).collect();
+    let agent = agent.trim_matches('-');
+    let agent = if agent.is_empty() { "agent" } else { agent };
+    branch("branch", &format!("gt/{agent}/{bead}")).ok()
+}
+
 /// Where a repository is: `https://…`, `ssh://…`, `git@host:path`, `file://…` or an absolute path.
 pub(crate) fn git_url(text: &str) -> Result<String, Refusal> {
     let url = text.trim();

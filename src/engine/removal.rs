@@ -2,6 +2,7 @@
 
 use super::{Apply, actor};
 use crate::attempt;
+use crate::bead::Status;
 use crate::command::{Error, Reply};
 use crate::refusal::{Code, Refusal};
 use crate::store::Sql;
@@ -38,6 +39,10 @@ impl<S: Sql> Apply<'_, S> {
         self.event_of(&bead.id, actor(by), "deleted", (None, None), (detail, Some(data)))?;
         self.store().orphan(&bead.id, self.now)?;
         self.store().delete_bead(&bead)?;
+        if bead.status == Status::InReview {
+            // What its branch was merged into is free for the next one.
+            self.wake();
+        }
         let freed: Vec<&str> = freed.iter().map(String::as_str).collect();
         if self.store().gate_anew(&freed)? {
             self.wake();

@@ -4,7 +4,7 @@
 //! agent gets around it; only a person's reopen starts anew. See the drawing in [`attempt`](crate::attempt).
 
 use super::beads::in_window;
-use super::{Apply, DISPATCHER, Engine, WITNESS, check, prompt};
+use super::{Apply, DISPATCHER, Engine, WITNESS, check, prompt, refs};
 use crate::agent::Agent;
 use crate::attempt::{Attempt, Event, State};
 use crate::bead::{self, Bead};
@@ -16,6 +16,7 @@ use crate::store::{Member, NewAttempt, Sql};
 use crate::token::{Caller, Claims};
 use crate::wire::PROTOCOL;
 use crate::wire::container::{Secret, StartAgent};
+use crate::wire::merge::GitWork;
 
 /// How a run ended, as far as anyone knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,19 @@ impl<S: Sql> Apply<'_, S> {
         let number = self.store().add_attempt(&new)?;
         bead.runs.push(self.now);
         bead.not_before = None;
+        self.give_branch(agent, bead)?;
         self.order(agent, bead, number, &job)
+    }
+
+    /// Gives a bead of a rig with a repository the branch that it keeps, whoever works on it.
+    fn give_branch(&mut self, agent: &Agent, bead: &mut Bead) -> Result<(), Error> {
+        if bead.ties.branch.is_none() && self.engine.git_url()?.is_some() {
+            let branch = refs::of_bead(&agent.name, &bead.id);
+            // A name that git does not take is made one of chance.
+            let made = branch.unwrap_or_else(|| format!("gt/bead/{}", self.dice.base36(12)));
+            bead.ties.branch = Some(made);
+        }
+        Ok(())
     }
 
     /// Has the container asked for this run; the same request each time, so that asking twice is asking once.
@@ -75,6 +88,7 @@ impl<S: Sql> Apply<'_, S> {
         job: &str,
     ) -> Result<(), Error> {
         let settings = self.settings()?;
+        let git = self.git_work(bead)?;
         let molecule =
             bead.ties.molecule.as_deref().map(|id| self.store().molecule(id)).transpose()?;
         // From the number, not from the clock, so that the token is the same each time.
@@ -102,15 +116,28 @@ impl<S: Sql> Apply<'_, S> {
             name: agent.name.clone(),
             identity: agent.identity.clone(),
             command: settings.agent_command.clone(),
-            prompt: prompt::prompt(bead, molecule.flatten().as_ref(), &agent.name, job),
+            prompt: prompt::prompt(
+                bead,
+                molecule.flatten().as_ref(),
+                git.as_ref(),
+                (&agent.name, job),
+            ),
             title: bead.title.clone(),
             model: settings.agent_model.clone(),
             session_token: Secret::new(self.engine.secrets.sign(&claims)),
             time_limit_s: settings.run_timeout_s.into(),
-            git: None,
+            git,
             env_vars: self.engine.env_vars()?,
         })));
         Ok(())
+    }
+
+    /// The repository that a run of this bead works in.
+    fn git_work(&self, bead: &Bead) -> Result<Option<GitWork>, Error> {
+        let (Some(url), Some(branch)) = (self.engine.git_url()?, bead.ties.branch.clone()) else {
+            return Ok(None);
+        };
+        Ok(Some(GitWork { url, default_branch: self.engine.default_branch()?, branch }))
     }
 
     /// Takes a sign of life of a live run; the first one says that the start was accepted.

@@ -118,27 +118,21 @@ impl<S: Sql> Engine<S> {
         effects
     }
 
-    /// `processReviewQueue`: takes back the merges that never came back. It asks nothing while none runs.
-    ///
-    /// No merge is begun yet, since the container cannot: what waits stays pending, and keeps nobody awake. Here is
-    /// the place: the oldest of each target branch, as [`Command::StartReview`] and an effect that asks for it.
+    /// `processReviewQueue`: takes back the merges that never came back, asks again for those that nobody has
+    /// confirmed, and begins one for each branch that is free. It asks nothing while no review is open.
     pub fn process_review_queue(&self, moment: Moment) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let overdue = moment.now.plus(-limits::REVIEW_RUNNING_MS);
-        let ids = match self.store.standing() {
-            Ok(standing) if standing.merging_since.is_some_and(|since| since <= overdue) => {
-                self.store.overdue_reviews(overdue, limits::REVIEWS_A_TICK)
-            }
-            Ok(_) => return effects,
-            Err(err) => Err(err),
-        };
-        match ids {
-            Ok(ids) => {
-                for command in ids.into_iter().map(Command::RecoverReview) {
-                    self.carry_out("processReviewQueue", moment, command, &mut effects);
+        let mut dice = Dice::new(moment.seed);
+        for find in [Self::merges_to_recover, Self::merges_to_ask_for, Self::merges_to_start] {
+            match find(self, moment.now) {
+                Ok(commands) => {
+                    for command in commands {
+                        let moment = Moment { seed: dice.roll(), ..moment };
+                        self.carry_out("processReviewQueue", moment, command, &mut effects);
+                    }
                 }
+                Err(err) => effects.push(fault("processReviewQueue", None, &err)),
             }
-            Err(err) => effects.push(fault("processReviewQueue", None, &err)),
         }
         effects
     }
@@ -156,8 +150,7 @@ impl<S: Sql> Engine<S> {
         if !bad.is_empty() {
             wakes.push(active);
         }
-        let merging = self.store.standing().ok().and_then(|it| it.merging_since);
-        wakes.extend(merging.map(|since| since.plus(limits::REVIEW_RUNNING_MS)));
+        wakes.extend(self.next_merge(now, active));
         let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
         if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.

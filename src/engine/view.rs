@@ -138,6 +138,8 @@ impl<S: Sql> Engine<S> {
             waiting,
             convoy_id: bead.ties.convoy,
             molecule_id: bead.ties.molecule,
+            branch: bead.ties.branch,
+            pr_url: bead.ties.pr_url,
             notes: None,
         }
     }

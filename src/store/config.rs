@@ -10,16 +10,16 @@ use std::sync::{MutexGuard, PoisonError};
 
 use serde::Deserialize;
 
+use super::merging::{Merging, merging};
 use super::{Sql, SqlError, Store};
-use crate::id::Millis;
 
-/// What a rig sets for itself, and since when its review queue works.
+/// What a rig sets for itself, and what its review queue wants of the tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Standing {
     /// By name; not to be shown as it is, for there are secrets in it.
     pub config: BTreeMap<String, String>,
-    /// When the oldest merge was started that is not over.
-    pub merging_since: Option<Millis>,
+    /// What the review queue wants of the tick.
+    pub merging: Merging,
 }
 
 impl<S: Sql> Store<S> {
@@ -29,9 +29,10 @@ impl<S: Sql> Store<S> {
             return Ok(Rc::clone(known));
         }
         let read = self.one(
-            "SELECT json_array(
-                json((SELECT json_group_object(name, value) FROM config)),
-                (SELECT min(started_at) FROM review WHERE state = 'running'))",
+            &format!(
+                "SELECT json_array(json((SELECT json_group_object(name, value) FROM config)), {})",
+                merging()
+            ),
             &[],
         )?;
         let standing = Rc::new(read.unwrap_or_default());

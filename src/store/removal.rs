@@ -30,6 +30,7 @@ impl<S: Sql> Store<S> {
 
     /// Deletes a bead that has no children and all that belongs to it. A live run of it stays until it is over.
     pub fn delete_bead(&self, bead: &Bead) -> Result<(), SqlError> {
+        self.forget_standing();
         // An attempt's number is never below the clock, so none of this bead's are older than the bead. What is
         // walked is what the rig ran since, and no more than it remembers.
         self.run(

@@ -1,13 +1,14 @@
 //! The table `review`: the queue of branches that wait to be merged, and what became of them.
 
 use super::{Sql, SqlError, Store, Value};
-use crate::id::{Millis, time36};
+use crate::id::time36;
 use crate::limits;
 use crate::review::{Review, State};
 
 /// A row as JSON, in the order of the fields of [`Review`].
 const ROW: &str = "json_array(id, bead, agent, attempt, branch, pr_url, summary, state, attempts, created_at, \
-     started_at, finished_at, message, commit_sha)";
+     started_at, finished_at, message, commit_sha, target, seen_at, not_before, asks, refusals, recoveries, faults, \
+     cleared)";
 
 impl<S: Sql> Store<S> {
     /// The review of this name.
@@ -18,7 +19,11 @@ impl<S: Sql> Store<S> {
     /// The review of a bead that is not over; there is one at most.
     pub fn open_review(&self, bead: &str) -> Result<Option<Review>, SqlError> {
         self.one(
-            &format!("SELECT {ROW} FROM review WHERE bead = ? AND state IN ('pending', 'running')"),
+            &format!(
+                "SELECT {ROW}
+                 FROM review
+                 WHERE bead = ? AND state IN ('pending', 'running', 'waiting')"
+            ),
             &[bead.into()],
         )
     }
@@ -42,19 +47,9 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// Merges that were started before this time and are not over.
-    pub fn overdue_reviews(&self, before: Millis, limit: u32) -> Result<Vec<String>, SqlError> {
-        self.all(
-            "SELECT json_quote(id)
-             FROM review
-             WHERE state = 'running' AND started_at <= ?
-             LIMIT ?",
-            &[before.into(), limit.into()],
-        )
-    }
-
     /// Files a review. Those that are long over are forgotten; the oldest are at one end.
     pub fn add_review(&self, review: &Review) -> Result<(), SqlError> {
+        self.forget_standing();
         let oldest = review.created_at.plus(-limits::REVIEW_KEEP_MS);
         self.run(
             "DELETE FROM review WHERE id < ? AND finished_at IS NOT NULL",
@@ -104,5 +99,17 @@ fn columns(review: &Review) -> Vec<(&'static str, Value)> {
         ("finished_at", review.finished_at.into()),
         ("message", review.message.as_ref().into()),
         ("commit_sha", review.commit_sha.as_ref().into()),
+        ("target", review.target.as_ref().into()),
+        ("seen_at", review.seen_at.into()),
+        ("not_before", review.not_before.into()),
+        ("asks", review.asks.into()),
+        ("refusals", count(review.refusals)),
+        ("recoveries", review.recoveries.into()),
+        ("faults", count(review.faults)),
+        ("cleared", review.cleared.into()),
     ]
+}
+
+fn count(n: usize) -> Value {
+    i64::try_from(n).unwrap_or(i64::MAX).into()
 }

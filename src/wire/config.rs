@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::merge::{Gate, MergeStrategy};
+
 /// What holds for a rig.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -15,8 +17,8 @@ pub struct ConfigView {
     pub town: String,
     /// Where its repository is; without one, nothing is merged.
     pub git_url: Option<String>,
-    /// What is merged into.
-    pub default_branch: String,
+    /// What is merged into; null: the default branch of the remote.
+    pub default_branch: Option<String>,
     /// What the names of its beads begin with.
     pub prefix: String,
     /// The command an agent is, word by word; a text with quotes as in a shell may be sent too.
@@ -37,6 +39,12 @@ pub struct ConfigView {
     pub idle_alarm_ms: i64,
     /// A run may take so long, in seconds.
     pub run_timeout_s: u32,
+    /// What is done with a branch that passed.
+    pub merge_strategy: MergeStrategy,
+    /// What must succeed before anything lands, at most 10; a gate that names no time has 600 s.
+    pub merge_gates: Vec<Gate>,
+    /// Whether the gates run all at once instead of in order.
+    pub merge_gates_parallel: bool,
     /// The agents' environment, masked. What is sent replaces all of it; a masked value keeps the stored one.
     pub env_vars: BTreeMap<String, String>,
     /// The keys that are the rig's own, not the deployment's.

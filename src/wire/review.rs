@@ -72,7 +72,7 @@ pub struct ReviewView {
     pub pr_url: Option<String>,
     /// What was done.
     pub summary: Option<String>,
-    /// `pending`, `running`, `merged`, `conflict` or `failed`.
+    /// `pending`, `running`, `waiting` (for a person to merge it), `merged`, `conflict` or `failed`.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::review::State::ALL.map(crate::review::State::as_str))))]
     pub status: String,
     /// Merges that were started.
@@ -87,4 +87,8 @@ pub struct ReviewView {
     pub message: Option<String>,
     /// The merge commit.
     pub commit_sha: Option<String>,
+    /// What it is merged into; null: the default branch of the remote.
+    pub target_branch: Option<String>,
+    /// When it is tried again, if it was put off.
+    pub retry_at: Option<String>,
 }

@@ -63,6 +63,12 @@ pub struct BeadView {
     pub convoy_id: Option<String>,
     /// The steps that it is done in.
     pub molecule_id: Option<String>,
+    /// The branch that its work is on, if it was begun in a rig with a repository.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// Where its pull request is.
+    #[serde(default)]
+    pub pr_url: Option<String>,
     /// Oldest first. In the answer for one bead; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<Vec<NoteView>>,
@@ -330,7 +336,7 @@ pub struct HookBead {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {
-    /// Where the work is; not needed in a rig without git.
+    /// Where the work is; without it, the branch of the bead. It is ignored in a rig without a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Its pull request.

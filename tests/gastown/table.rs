@@ -351,7 +351,7 @@ pub(crate) const CALLS: &[Call] = &[
         By::Operator,
         ("PATCH", "/config", r#"{"git_url":"https://example.org/o/r.git"}"#),
         200,
-        Values(r#"{"default_branch":"main"}"#),
+        Values(r#"{"git_url":"https://example.org/o/r.git"}"#),
     )
     .differs("convoys, escalations and"),
     agent(

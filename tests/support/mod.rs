@@ -15,6 +15,7 @@ use beadrig::settings::Settings;
 use beadrig::store::{Sql, SqlError, Store, Value};
 use beadrig::token::{Caller, Claims, Secrets};
 use beadrig::wire::container::StartAgent;
+use beadrig::wire::merge::MergeRequest;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, StatementStatus, params_from_iter, types};
 
@@ -126,6 +127,8 @@ pub(crate) struct TestRig {
     /// The starts that were asked for, in order.
     pub(crate) starts: Vec<StartAgent>,
     pub(crate) stops: Vec<(String, i64)>,
+    /// The merges that were asked for, in order.
+    pub(crate) merges: Vec<MergeRequest>,
 }
 
 impl TestRig {
@@ -140,7 +143,15 @@ impl TestRig {
             secrets: Secrets::new(&"o".repeat(32), &"s".repeat(32)).unwrap(),
             rig: "demo".to_owned(),
         };
-        Self { engine, now: START, seed: 0, wake: None, starts: Vec::new(), stops: Vec::new() }
+        Self {
+            engine,
+            now: START,
+            seed: 0,
+            wake: None,
+            starts: Vec::new(),
+            stops: Vec::new(),
+            merges: Vec::new(),
+        }
     }
 
     pub(crate) fn moment(&mut self) -> Moment {
@@ -157,6 +168,7 @@ impl TestRig {
         for effect in effects {
             match effect {
                 Effect::Start(start) => self.starts.push(*start),
+                Effect::Merge(merge) => self.merges.push(*merge),
                 Effect::Stop { agent, attempt, .. } => self.stops.push((agent, attempt)),
                 Effect::WakeAt(at) => self.wake = Some(self.wake.map_or(at, |set| set.min(at))),
                 Effect::Tell(_) => {}

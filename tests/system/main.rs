@@ -12,6 +12,7 @@
 //! | `taken_back` | what a person takes back stops |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
+//! | `git` | work is merged, and what does not go together goes back to its agent |
 //! | `restart` | what was answered is still there afterwards |
 
 #![allow(
@@ -23,6 +24,7 @@
 mod access;
 mod bounds;
 mod faults;
+mod git;
 mod kills;
 mod proxy;
 mod restart;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worker --> proxy --> container service
-//!              \ one request a connection; what is no start passes
+//!              \ one request a connection; what is no start passes, but for merges that the test answers itself
 //! ```
 
 use std::io::{self, Read as _, Write as _};
@@ -49,6 +49,10 @@ struct State {
     starts: usize,
     /// The statuses that the service answered to starts.
     answers: Vec<u16>,
+    /// What the test answers to merges in the service's place, the last one for ever; empty: they pass.
+    merge_answers: Vec<(u16, String)>,
+    /// The merges that it answered.
+    merges: Vec<String>,
 }
 
 impl Proxy {
@@ -85,6 +89,17 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
+    /// Answers merges with these statuses and bodies from now on, the last one for ever; none reaches the service.
+    pub(crate) fn answer_merges(&self, answers: &[(u16, &str)]) {
+        let answers = answers.iter().map(|(status, body)| (*status, (*body).to_owned()));
+        self.shared.state().merge_answers = answers.collect();
+    }
+
+    /// The bodies of the merges that were answered so.
+    pub(crate) fn merges(&self) -> Vec<String> {
+        self.shared.state().merges.clone()
+    }
+
     /// How many starts have come.
     pub(crate) fn starts(&self) -> usize {
         self.shared.state().starts
@@ -103,6 +118,12 @@ impl Shared {
 
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let request = read_request(&mut client)?;
+        if request.starts_with(b"POST /git/merge ")
+            && let Some(answer) = self.merge(&request)
+        {
+            client.write_all(answer.as_bytes())?;
+            return client.shutdown(Shutdown::Both);
+        }
         if !request.starts_with(b"POST /agents/start ") {
             client.write_all(&self.forward(&request)?)?;
             return client.shutdown(Shutdown::Both);
@@ -128,6 +149,19 @@ impl Shared {
             }
         }
         client.shutdown(Shutdown::Both)
+    }
+
+    fn merge(&self, request: &[u8]) -> Option<String> {
+        let mut state = self.state();
+        let (status, body) = state.merge_answers.first().cloned()?;
+        if state.merge_answers.len() > 1 {
+            state.merge_answers.remove(0);
+        }
+        let asked = request.get(head_end(request)?..).unwrap_or_default();
+        state.merges.push(String::from_utf8_lossy(asked).into_owned());
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n");
+        Some(format!("{head}content-length: {length}\r\nconnection: close\r\n\r\n{body}"))
     }
 
     fn fate(&self) -> Fate {

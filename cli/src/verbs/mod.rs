@@ -1,6 +1,7 @@
 //! The verbs: each reads its flags, asks the rig, and prints. Must never decide what the rig decides.
 
 mod create;
+mod done;
 mod fields;
 mod list;
 mod read;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::List(args) => list::list(&args, screen, || connect(&global)),
         Verb::Note(args) => write::note(&args, screen, || connect(&global)),
         Verb::Close(args) => write::close(&args, screen, || connect(&global)),
+        Verb::Done(args) => done::done(&args, screen, || connect(&global)),
         Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
         Verb::Status => read::status(screen, &connect(&global)?),
     }

@@ -210,6 +210,8 @@ pub fn bead(id: &str) -> BeadView {
         waiting: None,
         convoy_id: None,
         molecule_id: None,
+        branch: None,
+        pr_url: None,
         notes: None,
     }
 }

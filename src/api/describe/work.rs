@@ -5,6 +5,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use super::{Body, Data, Described, Query, asked, change, get, list, number, of, text};
 use crate::wire::config::ConfigView;
 use crate::wire::convoy::{ConvoyView, CreateConvoy};
+use crate::wire::merge::{Landing, LandingVerdicts};
 use crate::wire::molecule::{Advance, Advanced, CreateMolecule, CurrentStep, MoleculeView};
 use crate::wire::review::{CompleteReview, ReviewView, SubmitReview, Submitted};
 use crate::wire::sling::{Sling, Slung};
@@ -52,6 +53,13 @@ pub(super) const ALL: &[Described] = &[
     ),
     asked(get("GET /review-queue", "Lists reviews.", list::<ReviewView>), REVIEW_QUERY),
     get("GET /review-queue/:id", "Shows a review.", of::<ReviewView>),
+    change(
+        "POST /review-queue/landing",
+        "Asks whether merges may land now; what was taken back meanwhile is stale.",
+        Body::Required(of::<Landing>),
+        200,
+        Data::Of(of::<LandingVerdicts>),
+    ),
     change(
         "POST /review-queue/:id/complete",
         "Says what came of a merge; a second time changes nothing.",
