@@ -197,7 +197,7 @@ pub struct Bead {
     pub ties: Ties,
 }
 
-/// What a bead has to do with convoys, molecules and reviews.
+/// What a bead has to do with convoys, molecules and reviews, and what it cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Ties {
     /// The convoy that it belongs to.
@@ -206,6 +206,8 @@ pub struct Ties {
     pub molecule: Option<String>,
     /// Merges of its work that conflicted since a person last opened it.
     pub conflicts: u32,
+    /// What its runs cost since a person last opened it, in millionths of a dollar.
+    pub cost_micros: i64,
 }
 
 impl Bead {

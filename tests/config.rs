@@ -51,11 +51,14 @@ fn a_rig_that_sets_nothing_has_what_the_deployment_has() {
           "dispatch_enabled": true,
           "env_vars": {},
           "git_url": null,
+          "gupp_ms": 1800000,
           "idle_alarm_ms": 300000,
           "max_agents": 5,
           "max_attempts": 5,
+          "max_budget_usd": "5",
           "overridden": [],
           "prefix": "demo",
+          "reaper_ms": 1800000,
           "rig_id": "demo",
           "run_timeout_s": 2700,
           "town": "local"
@@ -179,7 +182,7 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         {"run_timeout_s":{}}
             400 run_timeout_s must be a text, a number, true or false
         {"arm_delay_ms":5}
-            400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, town, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s
+            400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, town, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s, gupp_ms, reaper_ms, max_budget_usd
         {"git_url":"http://example.org/r"}
             400 git_url must be https://host/path, ssh://host/path, user@host:path, file:///path or /path, without blanks and at most 1024 bytes
         {"git_url":"https://me:token@example.org/r"}

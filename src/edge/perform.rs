@@ -10,7 +10,7 @@ use super::http::{moment, within};
 use super::rig::{Rig, say_fault};
 use crate::command::{Command, Effect, StartAnswer, Tell};
 use crate::wire::PROTOCOL;
-use crate::wire::container::{AgentList, AgentStatus, Problem, StartAgent, StopAgent};
+use crate::wire::container::{AgentList, AgentStatus, Message, Problem, StartAgent, StopAgent};
 
 /// How long the container may take to answer, in milliseconds. The town gives up before, so that this only ends
 /// a wait for the town itself; and all of a tick's calls together stay below the tick's own deadline.
@@ -26,7 +26,9 @@ impl Rig {
             match effect {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wakes.push(at),
-                call @ (Effect::Start(_) | Effect::Stop { .. }) => calls.push(call),
+                call @ (Effect::Start(_) | Effect::Stop { .. } | Effect::Nudge { .. }) => {
+                    calls.push(call);
+                }
             }
         }
         if !calls.is_empty() {
@@ -42,6 +44,8 @@ impl Rig {
                 Effect::WakeAt(at) => wakes.push(at),
                 // Found in the rows by the next tick.
                 Effect::Start(_) | Effect::Stop { .. } => wakes.push(moment().now),
+                // The mail says the same.
+                Effect::Nudge { .. } => {}
             }
         }
         match wakes.into_iter().min() {
@@ -72,6 +76,13 @@ impl Rig {
                     self.ask_container(Method::Post, &path, serde_json::to_string(&stop).ok())
                         .await,
                 );
+                Vec::new()
+            }
+            Effect::Nudge { agent, text } => {
+                let path = format!("/agents/{agent}/message");
+                // One that takes no line finds the same in its mail.
+                let line = serde_json::to_string(&Message { prompt: text }).ok();
+                drop(self.ask_container(Method::Post, &path, line).await);
                 Vec::new()
             }
             Effect::WakeAt(_) | Effect::Tell(_) => Vec::new(),

@@ -12,7 +12,7 @@ use super::{Apply, Engine, actor, check, refs};
 use crate::command::{Effect, Error, Reply, Tell};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
-use crate::settings::{OF_A_RIG, Settings};
+use crate::settings::{OF_A_RIG, Settings, dollars};
 use crate::store::{Sql, SqlError, is_setting};
 use crate::token::Caller;
 use crate::wire::config::ConfigView;
@@ -85,6 +85,9 @@ impl<S: Sql> Engine<S> {
             active_alarm_ms: settings.active_alarm_ms,
             idle_alarm_ms: settings.idle_alarm_ms,
             run_timeout_s: settings.run_timeout_s,
+            gupp_ms: settings.gupp_ms,
+            reaper_ms: settings.reaper_ms,
+            max_budget_usd: dollars(settings.max_budget_micros),
             env_vars: env_vars.into_iter().map(|(name, it)| (name, mask(&it))).collect(),
             overridden: self
                 .store
@@ -172,6 +175,7 @@ impl<S: Sql> Apply<'_, S> {
                         words(name, settings.agent_command.iter().map(String::as_str).collect())?
                     }
                     "back_off_ms" => joined(&settings.back_off_ms),
+                    "max_budget_usd" => dollars(settings.max_budget_micros),
                     _ => text,
                 }
             }

@@ -19,6 +19,8 @@
 //! | `runs` | the life of a run: begun, alive, dismissed, over |
 //! | `reports` | what the container says |
 //! | `tick` | schedule, patrol, review, and when to wake next |
+//! | `patrol` | the patrol's rules, and what is done by them |
+//! | `breaker` | what becomes of beads when the rig's starts fail |
 //! | `view`, `lists` | the same rows as answers |
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
@@ -31,6 +33,7 @@
 
 mod agents;
 mod beads;
+mod breaker;
 mod check;
 mod config;
 mod convoys;
@@ -42,6 +45,7 @@ mod mail;
 mod marks;
 mod molecules;
 mod output;
+mod patrol;
 mod prime;
 mod prompt;
 pub(crate) mod refs;
@@ -55,8 +59,9 @@ mod tick;
 mod view;
 
 pub(crate) use molecules::molecule_view;
+pub use patrol::Seen;
 pub(crate) use prime::mail_view;
-pub use tick::{Scheduled, Seen};
+pub use tick::Scheduled;
 
 use crate::attempt;
 use crate::bead::{self, Bead};
@@ -181,6 +186,8 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::AddDependency(by, id, fields) => self.add_dependency(&by, &id, fields),
             C::RemoveDependency(by, id, other) => self.remove_dependency(&by, &id, &other),
             C::Due(id) => self.due(&id),
+            C::Orphaned(id) => self.orphaned(&id),
+            C::Forget(agent) => self.forget(&agent),
             C::RegisterAgent(fields) => self.register_agent(fields),
             C::GetOrCreateAgent(role) => self.get_or_create_agent(role),
             C::HookBead(by, agent, bead) => self.hook_bead(&by, &agent, &bead),

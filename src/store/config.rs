@@ -10,7 +10,8 @@ use std::sync::{MutexGuard, PoisonError};
 
 use serde::Deserialize;
 
-use super::{Sql, SqlError, Store};
+use super::{Sql, SqlError, Store, breaker};
+use crate::breaker::Breaker;
 use crate::id::Millis;
 
 /// What a rig sets for itself, and since when its review queue works.
@@ -20,6 +21,8 @@ pub struct Standing {
     pub config: BTreeMap<String, String>,
     /// When the oldest merge was started that is not over.
     pub merging_since: Option<Millis>,
+    /// Whether its starts fail; none: never did.
+    pub breaker: Option<Breaker>,
 }
 
 impl<S: Sql> Store<S> {
@@ -29,9 +32,13 @@ impl<S: Sql> Store<S> {
             return Ok(Rc::clone(known));
         }
         let read = self.one(
-            "SELECT json_array(
-                json((SELECT json_group_object(name, value) FROM config)),
-                (SELECT min(started_at) FROM review WHERE state = 'running'))",
+            &format!(
+                "SELECT json_array(
+                    json((SELECT json_group_object(name, value) FROM config)),
+                    (SELECT min(started_at) FROM review WHERE state = 'running'),
+                    json({}))",
+                breaker::ROW
+            ),
             &[],
         )?;
         let standing = Rc::new(read.unwrap_or_default());

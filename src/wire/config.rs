@@ -37,6 +37,12 @@ pub struct ConfigView {
     pub idle_alarm_ms: i64,
     /// A run may take so long, in seconds.
     pub run_timeout_s: u32,
+    /// An agent that was silent for this long is told so, in milliseconds.
+    pub gupp_ms: i64,
+    /// A bead for agents on which nothing moved for longer is blocked, in milliseconds.
+    pub reaper_ms: i64,
+    /// What the runs of a bead may cost together, in dollars, as a text such as `2.50`; `0`: no bound.
+    pub max_budget_usd: String,
     /// The agents' environment, masked. What is sent replaces all of it; a masked value keeps the stored one.
     pub env_vars: BTreeMap<String, String>,
     /// The keys that are the rig's own, not the deployment's.

@@ -126,6 +126,8 @@ pub(crate) struct TestRig {
     /// The starts that were asked for, in order.
     pub(crate) starts: Vec<StartAgent>,
     pub(crate) stops: Vec<(String, i64)>,
+    /// The lines that were to be handed to processes.
+    pub(crate) nudges: Vec<(String, String)>,
 }
 
 impl TestRig {
@@ -140,7 +142,15 @@ impl TestRig {
             secrets: Secrets::new(&"o".repeat(32), &"s".repeat(32)).unwrap(),
             rig: "demo".to_owned(),
         };
-        Self { engine, now: START, seed: 0, wake: None, starts: Vec::new(), stops: Vec::new() }
+        Self {
+            engine,
+            now: START,
+            seed: 0,
+            wake: None,
+            starts: Vec::new(),
+            stops: Vec::new(),
+            nudges: Vec::new(),
+        }
     }
 
     pub(crate) fn moment(&mut self) -> Moment {
@@ -158,6 +168,7 @@ impl TestRig {
             match effect {
                 Effect::Start(start) => self.starts.push(*start),
                 Effect::Stop { agent, attempt, .. } => self.stops.push((agent, attempt)),
+                Effect::Nudge { agent, text } => self.nudges.push((agent, text)),
                 Effect::WakeAt(at) => self.wake = Some(self.wake.map_or(at, |set| set.min(at))),
                 Effect::Tell(_) => {}
             }

@@ -229,6 +229,7 @@ impl Story {
             signal: None,
             boot_id: None,
             output_tail: Some("thread 'main' panicked\n".to_owned()),
+            cost_usd_micros: None,
         };
         if reported { self.apply(Command::Exited(container(), id, report)) } else { Ok(()) }
     }
