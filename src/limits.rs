@@ -99,10 +99,6 @@ pub const SUSPECT_MS: i64 = 180_000;
 /// A sign of life is written at most this often, in milliseconds: a row written costs a thousand rows read.
 pub const SEEN_EVERY_MS: i64 = 55_000;
 
-/// A run that was not seen for longer than this was not watched, in milliseconds: three signs of life at the rate at
-/// which they are written. What lies in such a gap is nobody's silence.
-pub const WATCH_GAP_MS: i64 = 180_000;
-
 /// An agent that is silent is told so once in this time, in milliseconds; as in Gastown's later rules.
 pub const NUDGE_EVERY_MS: i64 = 60 * 60_000;
 

@@ -182,6 +182,12 @@ impl Settings {
         })
     }
 
+    /// A run that was not seen for longer than this was not watched, in milliseconds: longer than it takes from one
+    /// sign of life that is written to the next. What lies in such a gap is nobody's silence.
+    pub fn watch_gap_ms(&self) -> i64 {
+        self.heartbeat_stale_ms.max(self.active_alarm_ms) + crate::limits::SEEN_EVERY_MS
+    }
+
     /// The wait after the `n`th run of a bead failed, in milliseconds.
     pub fn back_off(&self, n: usize) -> i64 {
         let last = self.back_off_ms.len() - 1;

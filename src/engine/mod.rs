@@ -214,7 +214,7 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::AskAgain(agent, attempt) => self.ask_again(&agent, attempt),
             C::Act(agent, attempt, judgement) => self.act(&agent, attempt, judgement),
             C::Saw(seen) => {
-                self.store().saw(&seen, self.now)?;
+                self.store().saw(&seen, self.settings()?.watch_gap_ms(), self.now)?;
                 Ok(Reply::Done)
             }
             C::Sling(by, fields) => self.sling(&by, *fields),

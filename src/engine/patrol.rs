@@ -139,7 +139,8 @@ pub(super) fn judge_silence(
         && matches!(it.status, Phase::Starting | Phase::Running)
         && !matches!(member.agent.role, Role::Mayor | Role::Witness);
     // After a gap this sign of life is written first, and with it how long the gap was.
-    let watched = live.last_seen.is_some_and(|at| now.since(at) <= limits::WATCH_GAP_MS);
+    let watched = live.suspect_since.is_none()
+        && live.last_seen.is_some_and(|at| now.since(at) <= settings.watch_gap_ms());
     if !works || !watched {
         return None;
     }

@@ -41,8 +41,9 @@ impl<S: Sql> Apply<'_, S> {
             };
             verdicts.push((beat, advice));
         }
-        self.store().saw(&seen, self.now)?;
-        self.effects.push(Effect::WakeAt(self.now.plus(self.settings()?.active_alarm_ms)));
+        let settings = self.settings()?;
+        self.store().saw(&seen, settings.watch_gap_ms(), self.now)?;
+        self.effects.push(Effect::WakeAt(self.now.plus(settings.active_alarm_ms)));
         Ok(Reply::Verdicts(verdicts))
     }
 

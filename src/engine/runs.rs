@@ -134,7 +134,8 @@ impl<S: Sql> Apply<'_, S> {
     ) -> Result<Attempt, Error> {
         if matches!(live.state, State::Running | State::Stopping) {
             if is_news(live, activity, self.now) {
-                self.store().saw(&[(live.number, activity)], self.now)?;
+                let gap = self.settings()?.watch_gap_ms();
+                self.store().saw(&[(live.number, activity)], gap, self.now)?;
             }
             return Ok(live.clone());
         }

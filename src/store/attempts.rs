@@ -71,9 +71,9 @@ impl<S: Sql> Store<S> {
 
     /// Writes that these attempts were seen alive, with the last activity of each.
     ///
-    /// A time in which none of them was seen is nobody's silence: as much of it as lies after the last activity is
+    /// A time of more than `gap_ms` in which one was not seen is nobody's silence: as much of it as lies after the last activity is
     /// kept apart, until there is a new one.
-    pub fn saw(&self, seen: &[(i64, Millis)], now: Millis) -> Result<(), SqlError> {
+    pub fn saw(&self, seen: &[(i64, Millis)], gap_ms: i64, now: Millis) -> Result<(), SqlError> {
         if seen.is_empty() {
             return Ok(());
         }
@@ -82,11 +82,12 @@ impl<S: Sql> Store<S> {
              SET last_seen = ?1, suspect_since = NULL, failed_asks = 0,
                  last_activity = max(coalesce(last_activity, 0), said.at),
                  unwatched_ms = iif(said.at > coalesce(last_activity, 0), 0, unwatched_ms)
-                     + iif(?1 - coalesce(last_seen, ?1) > ?3, ?1 - max(last_seen, said.at), 0)
+                     + iif(suspect_since IS NOT NULL OR ?1 - coalesce(last_seen, ?1) > ?3,
+                         ?1 - max(coalesce(last_seen, ?1), said.at), 0)
              FROM (SELECT json_extract(value, '$[0]') AS number, min(json_extract(value, '$[1]'), ?1) AS at
                    FROM json_each(?2)) AS said
              WHERE attempt.number = said.number AND ended_at IS NULL",
-            &[now.into(), to_json(&seen), limits::WATCH_GAP_MS.into()],
+            &[now.into(), to_json(&seen), gap_ms.into()],
         )?;
         Ok(())
     }
