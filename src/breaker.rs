@@ -59,7 +59,7 @@ impl Breaker {
             (Some(since), Event::Probed) => next.probe_at = Some(now.plus(wait(now.since(since)))),
             // One that was asked for before says nothing about what is since.
             (Some(since), Event::Succeeded(asked_at)) if asked_at >= since => {
-                next = Self::default()
+                next = Self::default();
             }
             (None, Event::Probed) | (_, Event::Succeeded(_)) => {}
         }

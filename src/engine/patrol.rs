@@ -24,7 +24,7 @@ use crate::escalation::Severity;
 use crate::id::Millis;
 use crate::limits;
 use crate::settings::Settings;
-use crate::store::{Member, NewMail, Sql};
+use crate::store::{Hooked, Member, NewMail, Sql};
 use crate::token::Caller;
 use crate::wire::container::{AgentStatus, Phase};
 use crate::wire::escalations::Escalate;
@@ -105,7 +105,7 @@ const SILENCE: [Rule; 4] = [
     (|it| it.ms >= limits::SILENT_STOP * it.settings.gupp_ms, Judgement::Stall),
     (
         |it| {
-            it.member.bead.as_ref().is_some_and(|held| held.is_for_agents())
+            it.member.bead.as_ref().is_some_and(Hooked::is_for_agents)
                 && it.ms / 60_000 > it.settings.reaper_ms / 60_000
         },
         Judgement::Reap,

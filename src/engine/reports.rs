@@ -30,7 +30,7 @@ impl<S: Sql> Apply<'_, S> {
                             self.alive(member, live, activity)?;
                         }
                         _ if is_news(live, activity, self.now) => {
-                            seen.push((live.number, activity))
+                            seen.push((live.number, activity));
                         }
                         _ => {}
                     }
