@@ -8,6 +8,8 @@ ALTER TABLE attempt ADD COLUMN cost_micros INTEGER;
 
 -- What the bead's runs cost since a person last opened it, in millionths of a dollar.
 ALTER TABLE bead ADD COLUMN cost_micros INTEGER NOT NULL DEFAULT 0;
+-- When its starts were asked for that failed through the container's fault, and so do not count.
+ALTER TABLE bead ADD COLUMN excused TEXT NOT NULL DEFAULT '[]';
 
 -- The day on which it last had a run: an agent that is not used for long is forgotten.
 ALTER TABLE agent ADD COLUMN used_at INTEGER;

@@ -208,6 +208,8 @@ pub struct Ties {
     pub conflicts: u32,
     /// What its runs cost since a person last opened it, in millionths of a dollar.
     pub cost_micros: i64,
+    /// Starts that failed through the container's fault.
+    pub excused: Vec<Millis>,
 }
 
 impl Bead {

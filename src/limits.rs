@@ -135,6 +135,10 @@ pub const COST_MICROS_MAX: i64 = 1_000_000_000_000;
 /// Starts that fail within [`BREAKER_WINDOW_MS`] and open the breaker; as in Gastown's later rules.
 pub const BREAKER_FAILURES: usize = 20;
 
+/// Starts of a bead in [`ATTEMPT_WINDOW_MS`] that may fail without being counted, for the container is at fault. A bead
+/// that fails where others start must be given up some time, however often the breaker opens for it.
+pub const EXCUSED_MAX: usize = 20;
+
 /// The window in which they are counted, in milliseconds.
 pub const BREAKER_WINDOW_MS: i64 = 30 * 60_000;
 

@@ -33,6 +33,8 @@ struct World {
     /// Of each bead, when it was asked for; the same attempt asked again is one start.
     starts: BTreeMap<String, Vec<i64>>,
     attempts: Vec<i64>,
+    /// These do not start even when the container works.
+    bad: Vec<String>,
     /// When two alarms were closest.
     closest: i64,
 }
@@ -47,6 +49,7 @@ impl World {
             ticks: 0,
             starts: BTreeMap::new(),
             attempts: Vec::new(),
+            bad: Vec::new(),
             closest: i64::MAX,
         };
         (world, ids)
@@ -61,14 +64,16 @@ impl World {
                 self.attempts.push(start.attempt);
                 self.starts.entry(start.bead_id.clone()).or_default().push(self.rig.now.0);
             }
+            let works = self.container == Container::Works && !self.bad.contains(&start.bead_id);
             let answer = match self.container {
+                Container::Works if !works => StartAnswer::Refused("no such branch".to_owned()),
                 Container::Works => StartAnswer::Accepted,
                 Container::Refuses => StartAnswer::Refused("no space left on device".to_owned()),
                 Container::Full => StartAnswer::NoRoom("10 of 10 agents run".to_owned()),
             };
             let said = Command::StartAnswered(start.agent_id.clone(), start.attempt, answer);
             self.rig.apply(said).unwrap();
-            if self.container == Container::Works {
+            if works {
                 let path = format!("/beads/{}/close", start.bead_id);
                 assert_eq!(self.rig.call(&support::agent(&start), "POST", &path, "").0, 200);
             }
@@ -196,6 +201,28 @@ fn few_failures_are_the_beads_and_end_as_ever() {
         assert!(world.rig.tell(id).starts_with("failed attempts=5"), "{}", world.rig.tell(id));
         assert_eq!(world.starts[id].len(), 5);
     }
+}
+
+/// Beads that never start, in a rig where others do: the breaker opens for them and is closed by the others, again and
+/// again. That must not go on for ever.
+#[test]
+fn beads_that_do_not_start_where_others_do_are_given_up_whatever_the_breaker_says() {
+    let (mut world, bad) = World::new(10);
+    world.bad.clone_from(&bad);
+    world.container = Container::Works;
+    world.tick();
+    for _ in 0..23 * 6 {
+        // Something that works comes in all the time.
+        world.rig.assigned("good");
+        world.run(10);
+    }
+    for id in &bad {
+        let most = most_within(&world.starts[id], limits::ATTEMPT_WINDOW_MS);
+        assert!(most <= limits::EXCUSED_MAX + 5, "{most}");
+        assert!(world.rig.tell(id).starts_with("failed"), "{}", world.rig.tell(id));
+    }
+    let good = world.count("closed");
+    assert!(good > 100, "the others are done: {good}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ const SHIPPED: [(&str, u64); 7] = [
     ("0003_agents_mail.sql", 0xc051_a54c_f47d_60ce),
     ("0004_reviews_molecules.sql", 0x44a9_64d7_732b_51cb),
     ("0005_surface.sql", 0x0d6a_828a_f761_7fcd),
-    ("0006_patrol.sql", 0x78d1_889a_3689_aca1),
+    ("0006_patrol.sql", 0x5cbd_a247_b79c_4ec8),
     ("directory/0001_init.sql", 0xbfff_0382_7c33_e098),
 ];
 

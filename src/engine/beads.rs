@@ -402,6 +402,7 @@ pub(super) fn start_anew(bead: &mut Bead) {
     bead.losses.clear();
     bead.ties.conflicts = 0;
     bead.ties.cost_micros = 0;
+    bead.ties.excused.clear();
     bead.not_before = None;
     bead.failure_code = None;
     bead.failure_message = None;

@@ -2,13 +2,15 @@
 //! [`breaker`](crate::breaker).
 //!
 //! Starts that failed while the container was at fault are taken from the runs of their beads: those that opened the
-//! breaker, and all that fail while it is open. So no bead is given up for an outage of the container, and work goes on
+//! breaker, and those that fail while it is open, 20 of a bead a day at most. So no bead is given up for an outage of the container, and work goes on
 //! by itself when it is over.
 
 use std::collections::BTreeMap;
 
+use super::beads::in_window;
 use super::{Apply, WITNESS};
 use crate::attempt::Attempt;
+use crate::bead::Bead;
 use crate::breaker::{Breaker, Event};
 use crate::command::{Effect, Error};
 use crate::escalation::Severity;
@@ -58,7 +60,7 @@ impl<S: Sql> Apply<'_, S> {
             "{says}. Nothing needs to be reset: the rig tries one start at a time, and goes on with all beads when one \
              succeeds."
         );
-        self.call_for_help(CAUSE, title, body, Severity::High)
+        self.call_for_help(CAUSE, None, (title, body), Severity::High)
     }
 
     /// The starts that opened the breaker count against no bead.
@@ -71,7 +73,9 @@ impl<S: Sql> Apply<'_, S> {
         for (id, starts) in by_bead {
             let Some(before) = self.store().bead(id)? else { continue };
             let mut bead = before.clone();
-            bead.runs.retain(|at| !starts.contains(at));
+            for at in starts {
+                self.excuse_start(&mut bead, at);
+            }
             // One that waited whether the container is at fault knows now.
             bead.not_before = bead.not_before.map(|at| at.min(soon));
             self.store().save_bead(&before, &bead)?;
@@ -86,6 +90,19 @@ impl<S: Sql> Apply<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Takes a start from the runs of a bead, unless too many were; answers whether it does not count.
+    pub(super) fn excuse_start(&self, bead: &mut Bead, asked_at: Millis) -> bool {
+        bead.ties.excused = in_window(&bead.ties.excused, self.now);
+        if bead.ties.excused.len() >= limits::EXCUSED_MAX {
+            return false;
+        }
+        if bead.runs.contains(&asked_at) {
+            bead.runs.retain(|at| *at != asked_at);
+            bead.ties.excused.push(asked_at);
+        }
+        true
     }
 
     /// A start was accepted; one that was asked for since the breaker opened closes it.

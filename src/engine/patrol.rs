@@ -199,6 +199,12 @@ impl<S: Sql> Apply<'_, S> {
             }
             Judgement::Suspect => self.suspect(&member, live)?,
             Judgement::TooLong => self.dismiss(live, State::Timeout, "took too long")?,
+            // What ends is not told to go on.
+            Judgement::Nudge(_)
+            | Judgement::AskForHelp(_)
+            | Judgement::Stall(_)
+            | Judgement::Reap(_)
+                if live.state != State::Running => {}
             Judgement::Nudge(ms) => self.nudge(&member, live, ms)?,
             Judgement::AskForHelp(ms) => self.ask_for_help(&member, live, ms)?,
             Judgement::Stall(ms) => self.stall(&member, live, ms)?,
@@ -257,7 +263,8 @@ impl<S: Sql> Apply<'_, S> {
              so. Look at its output, or take the bead from it.",
             live.agent, live.number, live.bead
         );
-        self.call_for_help(&format!("no_progress:{}", live.bead), title, body, Severity::Medium)
+        let cause = format!("no_progress:{}", live.bead);
+        self.call_for_help(&cause, Some(&live.bead), (title, body), Severity::Medium)
     }
 
     /// Files an escalation of the patrol's own, one a cause. That there are as many as may wait must not undo what
@@ -265,8 +272,8 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn call_for_help(
         &mut self,
         cause: &str,
-        title: String,
-        body: String,
+        source: Option<&str>,
+        (title, body): (String, String),
         severity: Severity,
     ) -> Result<(), Error> {
         if self.store().open_escalation(cause)?.is_none()
@@ -286,6 +293,8 @@ impl<S: Sql> Apply<'_, S> {
             body: Some(body),
             cause: Some(cause.to_owned()),
             severity: Some(severity.as_str().to_owned()),
+            metadata: source
+                .map(|bead| [("source_bead_id".to_owned(), bead.into())].into_iter().collect()),
             ..Escalate::default()
         };
         self.escalate(&by, fields).map(drop)

@@ -244,8 +244,7 @@ impl<S: Sql> Apply<'_, S> {
             _ if let Some(message) = over_budget(&bead, &settings) => {
                 self.get_stuck(&mut bead, "budget", &message)?;
             }
-            State::Failed if breaker.is_open() => {
-                bead.runs.retain(|at| *at != live.asked_at);
+            State::Failed if breaker.is_open() && self.excuse_start(&mut bead, live.asked_at) => {
                 let why = format!("{reason}; not counted, for the starts of the whole rig fail");
                 self.release(&mut bead, settings.back_off(1), &why)?;
             }

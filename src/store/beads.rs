@@ -9,7 +9,8 @@ pub(super) const ROW: &str = "json_array(bead.id, kind, bead.status, title, body
      assignee, assignee_agent_id, hooked_by, parent, json(labels), json(metadata), external_ref, due_at, \
      defer_until, not_before, json(runs), json(losses), json(checkpoint), failure_code, failure_message, \
      created_at, created_by, updated_at, started_at, closed_at, close_reason, \
-     json(iif(blocked, 'true', 'false')), json_array(convoy, molecule, conflicts, cost_micros))";
+     json(iif(blocked, 'true', 'false')), json_array(convoy, molecule, conflicts, cost_micros, \
+     json(excused)))";
 
 /// What an agent may take; word for word the condition of the index `bead_queue`.
 pub(super) const QUEUE: &str =
@@ -277,6 +278,7 @@ fn columns(bead: &Bead) -> Vec<(&'static str, Value)> {
         ("molecule", bead.ties.molecule.as_ref().into()),
         ("conflicts", bead.ties.conflicts.into()),
         ("cost_micros", bead.ties.cost_micros.into()),
+        ("excused", to_json(&bead.ties.excused)),
         // Derived, and a column of its own so that the index on it is only touched when it changes.
         ("finished", i64::from(bead.status.is_finished()).into()),
     ]
