@@ -20,8 +20,10 @@
 //!     none ------------------------------------------> blocked --+
 //!      ^  |---stalled (by the patrol)----> stalled --------------+--died (a person says so)--> dead
 //!      |  +------------------------------------------------------+                               |
-//!      +----cleared, by a person only------------------------------------------------------------+
+//!      +----cleared, by a person ----------------------------------------------------------------+
 //! ```
+//!
+//! `stalled` also ends by itself: when the bead that it stalled on is reopened, closed, deleted or given to another.
 
 use std::fmt;
 
@@ -181,6 +183,7 @@ pub struct Agent {
     pub identity: String,
     pub created_at: Millis,
     pub mark: Option<Mark>,
+    pub used_at: Option<Millis>,
 }
 
 /// The names that polecats get, in this order; then `Polecat-21`, ….

@@ -145,4 +145,8 @@ pub struct Attempt {
     pub failed_asks: i64,
     pub stop_at: Option<Millis>,
     pub ended_at: Option<Millis>,
+    pub unwatched_ms: i64,
+    pub nudged_at: Option<Millis>,
+    pub escalated_at: Option<Millis>,
+    pub cost_micros: Option<i64>,
 }

@@ -197,7 +197,7 @@ pub struct Bead {
     pub ties: Ties,
 }
 
-/// What a bead has to do with convoys, molecules and reviews.
+/// What a bead has to do with convoys, molecules and reviews, and what it cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Ties {
     /// The convoy that it belongs to.
@@ -210,6 +210,10 @@ pub struct Ties {
     pub branch: Option<String>,
     /// Where its pull request is.
     pub pr_url: Option<String>,
+    /// What its runs cost since a person last opened it, in millionths of a dollar.
+    pub cost_micros: i64,
+    /// Starts that failed through the container's fault.
+    pub excused: Vec<Millis>,
 }
 
 impl Bead {

@@ -51,6 +51,10 @@ pub enum Command {
     AddDependency(Caller, String, AddDependency),
     /// Has a bead (the first) depend on another (the second) no more.
     RemoveDependency(Caller, String, String),
+    /// Opens a bead that is in progress for an agent and held by none.
+    Orphaned(String),
+    /// Forgets an agent that had no run for long.
+    Forget(String),
     /// Opens a bead that was deferred until now.
     Due(String),
     /// Makes an agent.
@@ -146,6 +150,14 @@ pub enum Judgement {
     Suspect,
     /// It takes too long.
     TooLong,
+    /// It was silent for so many milliseconds: its agent shall be told …
+    Nudge(i64),
+    /// … a person shall be asked …
+    AskForHelp(i64),
+    /// … and it shall be stopped.
+    Stall(i64),
+    /// Nothing moved on its bead for so many milliseconds.
+    Reap(i64),
 }
 
 /// What the container said to a start, of a run or of a merge.
@@ -210,6 +222,13 @@ pub enum Effect {
         attempt: i64,
         /// Why.
         reason: String,
+    },
+    /// Hand a line to a process.
+    Nudge {
+        /// Whose.
+        agent: String,
+        /// What it is told.
+        text: String,
     },
     /// Wake the rig at this time, if nothing wakes it sooner.
     WakeAt(Millis),

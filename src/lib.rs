@@ -7,6 +7,7 @@ pub mod agent;
 pub mod api;
 pub mod attempt;
 pub mod bead;
+pub mod breaker;
 pub mod command;
 pub mod directory;
 pub mod engine;

@@ -99,6 +99,55 @@ pub const SUSPECT_MS: i64 = 180_000;
 /// A sign of life is written at most this often, in milliseconds: a row written costs a thousand rows read.
 pub const SEEN_EVERY_MS: i64 = 55_000;
 
+/// An agent that is silent is told so once in this time, in milliseconds; as in Gastown's later rules.
+pub const NUDGE_EVERY_MS: i64 = 60 * 60_000;
+
+/// A person is asked for help when a run was silent for so many times `GUPP_MS`: an hour …
+pub const SILENT_ESCALATE: i64 = 2;
+
+/// … and the run is stopped after so many: two hours.
+pub const SILENT_STOP: i64 = 4;
+
+/// A process that was told to end and is still there after this time is given up, in milliseconds: many times the
+/// longest grace that it may have; nothing that runs for ever keeps the rig awake for ever.
+pub const STOPPING_MAX_MS: i64 = 10 * 60_000;
+
+/// A bead in progress for an agent that none holds goes back to the queue after this time, in milliseconds: who set it
+/// so by hand may hook it by hand the next moment.
+pub const ORPHAN_MS: i64 = 60_000;
+
+/// Beads that go back to the queue so in one tick; the next ones wait for the next.
+pub const ORPHANS_PER_TICK: usize = 50;
+
+/// An agent that had no run for this long and holds nothing is forgotten, in milliseconds: 30 days, as its runs are.
+pub const AGENT_KEEP_MS: i64 = 30 * 24 * HOUR_MS;
+
+/// That an agent had a run is written once in this time, in milliseconds: a day is exact enough for a month.
+pub const AGENT_USED_EVERY_MS: i64 = 24 * HOUR_MS;
+
+/// Agents that are forgotten in one tick.
+pub const AGENTS_FORGOTTEN_A_TICK: usize = 5;
+
+/// What is kept of a cost, in millionths of a dollar: a million dollars. A number beyond is a mistake, and sums of such
+/// numbers stay below what JSON can hold.
+pub const COST_MICROS_MAX: i64 = 1_000_000_000_000;
+
+/// Starts that fail within [`BREAKER_WINDOW_MS`] and open the breaker; as in Gastown's later rules.
+pub const BREAKER_FAILURES: usize = 20;
+
+/// Starts of a bead in [`ATTEMPT_WINDOW_MS`] that may fail without being counted, for the container is at fault. A bead
+/// that fails where others start must be given up some time, however often the breaker opens for it.
+pub const EXCUSED_MAX: usize = 20;
+
+/// The window in which they are counted, in milliseconds.
+pub const BREAKER_WINDOW_MS: i64 = 30 * 60_000;
+
+/// While the breaker is open one start is let through in this time at most, in milliseconds …
+pub const BREAKER_PROBE_MS: i64 = 5 * 60_000;
+
+/// … and later, when it was open for long, in this time at least: work goes on 20 min after the cause is mended.
+pub const BREAKER_PROBE_MAX_MS: i64 = 20 * 60_000;
+
 /// The alarm is never set closer than this, in milliseconds: an alarm that spins is billed.
 pub const ALARM_MIN_MS: i64 = 1_000;
 

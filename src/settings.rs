@@ -33,12 +33,18 @@ pub struct Settings {
     pub heartbeat_stale_ms: i64,
     /// `RUN_TIMEOUT_S`: a run may take so long.
     pub run_timeout_s: u32,
+    /// `GUPP_MS`: an agent that was silent for this long is told that its work must move.
+    pub gupp_ms: i64,
+    /// `REAPER_MS`: a bead for agents on which nothing moved for longer than this is blocked.
+    pub reaper_ms: i64,
+    /// `MAX_BUDGET_USD`: what the runs of a bead may cost together, in millionths of a dollar; 0: no bound.
+    pub max_budget_micros: i64,
     /// `CORS_ORIGIN`: the origin whose pages may call the API; none without it.
     pub cors_origin: Option<String>,
 }
 
 /// The name of every setting, for those who want to refuse one that does not exist.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 17] = [
     "TOWN",
     "AGENT_COMMAND",
     "AGENT_MODEL",
@@ -52,11 +58,14 @@ pub const NAMES: [&str; 14] = [
     "START_TIMEOUT_MS",
     "HEARTBEAT_STALE_MS",
     "RUN_TIMEOUT_S",
+    "GUPP_MS",
+    "REAPER_MS",
+    "MAX_BUDGET_USD",
     "CORS_ORIGIN",
 ];
 
 /// The settings that a rig may have of its own, by the names they have there.
-pub const OF_A_RIG: [&str; 10] = [
+pub const OF_A_RIG: [&str; 13] = [
     "town",
     "agent_command",
     "agent_model",
@@ -67,6 +76,9 @@ pub const OF_A_RIG: [&str; 10] = [
     "active_alarm_ms",
     "idle_alarm_ms",
     "run_timeout_s",
+    "gupp_ms",
+    "reaper_ms",
+    "max_budget_usd",
 ];
 
 /// What the container service reads of its own; a worker that starts one hands these on.
@@ -96,6 +108,9 @@ impl Default for Settings {
             start_timeout_ms: 60_000,
             heartbeat_stale_ms: 90_000,
             run_timeout_s: 2_700,
+            gupp_ms: 1_800_000,
+            reaper_ms: 1_800_000,
+            max_budget_micros: 5_000_000,
             cors_origin: None,
         }
     }
@@ -163,14 +178,51 @@ impl Settings {
                 "seconds from 1 to 86400",
                 default.run_timeout_s,
             )?,
+            gupp_ms: vars.millis("GUPP_MS", 1_000, default.gupp_ms)?,
+            reaper_ms: vars.millis("REAPER_MS", 1_000, default.reaper_ms)?,
+            max_budget_micros: vars.parsed(
+                "MAX_BUDGET_USD",
+                "dollars from 0 (no bound) to 100000, such as 5 or 2.50",
+                default.max_budget_micros,
+                micros,
+            )?,
             cors_origin: vars.origin("CORS_ORIGIN")?,
         })
+    }
+
+    /// A run that was not seen for longer than this was not watched, in milliseconds: longer than it takes from one
+    /// sign of life that is written to the next. What lies in such a gap is nobody's silence.
+    pub fn watch_gap_ms(&self) -> i64 {
+        self.heartbeat_stale_ms.max(self.active_alarm_ms) + crate::limits::SEEN_EVERY_MS
     }
 
     /// The wait after the `n`th run of a bead failed, in milliseconds.
     pub fn back_off(&self, n: usize) -> i64 {
         let last = self.back_off_ms.len() - 1;
         self.back_off_ms[n.saturating_sub(1).min(last)]
+    }
+}
+
+/// Dollars, as people write them, in millionths; none if it is no such number.
+pub fn micros(dollars: &str) -> Option<i64> {
+    let (whole, part) = dollars.split_once('.').unwrap_or((dollars, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 6 || !digits(whole) || !digits(part) {
+        return None;
+    }
+    // What is below a millionth is nothing.
+    let part = format!("{part:0<6}");
+    let micros = whole.parse::<i64>().ok()? * 1_000_000 + part[..6].parse::<i64>().ok()?;
+    (micros <= 100_000_000_000).then_some(micros)
+}
+
+/// Millionths of a dollar as people write dollars.
+pub fn dollars(micros: i64) -> String {
+    let part = format!("{:06}", micros % 1_000_000);
+    let part = part.trim_end_matches('0');
+    match part.len() {
+        0 => format!("{}", micros / 1_000_000),
+        _ => format!("{}.{part:0<2}", micros / 1_000_000),
     }
 }
 

@@ -246,6 +246,7 @@ fn a_rig_that_sleeps_for_ever_wakes_for_an_escalation_and_walks_through_none() {
     expect![[r#"
         CO-ROUTINE deferred
         CO-ROUTINE next
+        CO-ROUTINE orphans
         CO-ROUTINE queue
         CO-ROUTINE unseen
         COMPOUND QUERY
@@ -253,11 +254,14 @@ fn a_rig_that_sleeps_for_ever_wakes_for_an_escalation_and_walks_through_none() {
         SCALAR SUBQUERY 1
         SCAN bead USING INDEX bead_queue
         SCAN deferred
+        SCAN orphans
         SCAN queue
         SCAN unseen
         SEARCH b USING INDEX sqlite_autoindex_bead_1 (id=?)
         SEARCH bead USING INDEX bead_deferred (defer_until>? AND defer_until<?)
         SEARCH bead USING INDEX bead_deferred (defer_until>?)
+        SEARCH bead USING INDEX bead_orphan
+        SEARCH bead USING INDEX bead_orphan (updated_at<?)
         SEARCH bead USING INDEX bead_queue
         SEARCH e USING INDEX sqlite_autoindex_escalation_1 (bead=?)
         SEARCH e USING INTEGER PRIMARY KEY (rowid=?)

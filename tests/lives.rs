@@ -204,6 +204,7 @@ fn a_bead_whose_agent_always_dies_is_started_five_times_and_says_why_it_stopped(
             show b1
                 failed attempts=0 failure=attempts_exhausted
             ann reopen b1
+                b1 attempts_reset by ann 5 -> 0
                 b1 status_changed by ann failed -> open
             show b1
                 open attempts=0 waiting=queued
@@ -815,7 +816,7 @@ fn a_bead_that_is_taken_back_stays_with_the_person() {
                 b1 status_changed by ann in_progress -> open
                 b1 assigned by ann agent -> nothing
             show b1
-                open attempts=0
+                open attempts=1
             Toast note b1 almost
                 b1 stale_attempt by Toast #1
                 refused: 409 stale_attempt attempt #1 of agent Toast is over; stop
@@ -827,7 +828,7 @@ fn a_bead_that_is_taken_back_stays_with_the_person() {
                 stop Toast #1
                 b1 agent_exited: attempt #1: exited with code 143
             show b1
-                open attempts=0
+                open attempts=1
         "#]],
     );
 }

@@ -326,6 +326,7 @@ impl World {
             signal: None,
             boot_id: None,
             output_tail: None,
+            cost_usd_micros: None,
         };
         self.twice(|world| {
             let said = Command::Exited(container(), start.agent_id.clone(), report.clone());

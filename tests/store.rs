@@ -83,6 +83,7 @@ fn no_statement_of_the_tick_walks_through_a_table_that_grows() {
         SCAN a USING INDEX sqlite_autoindex_agent_2
         SCAN bead USING INDEX bead_queue
         SCAN deferred
+        SCAN orphans
         SCAN queue
         SCAN unseen"#]]
     .assert_eq(&walks.join("\n"));

@@ -264,6 +264,9 @@ pub fn rig(rig: &RigStatus, style: Style) -> String {
     let off = "off: no bead is handed to an agent until it is switched on";
     let dispatch = if rig.dispatch_enabled { "on".into() } else { style.paint(Paint::Yellow, off) };
     fact("Dispatch", &dispatch);
+    if let Some(breaker) = &rig.breaker {
+        fact("Breaker", &style.paint(Paint::Yellow, &line(&breaker.message)));
+    }
     fact(
         "Next tick",
         &rig.next_tick_at.as_deref().map_or("none: nothing to do".into(), when::show_exactly),

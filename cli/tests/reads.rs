@@ -182,6 +182,7 @@ fn status_counts_and_tells_what_agents_do() {
         ],
         max_agents: 5,
         dispatch_enabled: false,
+        breaker: None,
         next_tick_at: Some("2026-11-20T03:44:30.000Z".into()),
     };
     let other = status.clone();

@@ -212,6 +212,7 @@ mod tests {
             signal: None,
             boot_id: None,
             output_tail: None,
+            cost_usd_micros: None,
         };
         Letter { agent: "a1".to_owned(), report }
     }

@@ -134,6 +134,7 @@ impl Run {
             signal: exit.signal,
             boot_id: Some(boot_id.to_owned()),
             output_tail: self.output.tail(),
+            cost_usd_micros: None,
         }
     }
 }

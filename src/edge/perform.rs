@@ -11,7 +11,7 @@ use super::http::{moment, within};
 use super::rig::{Rig, say_fault};
 use crate::command::{Command, Effect, StartAnswer, Tell};
 use crate::wire::PROTOCOL;
-use crate::wire::container::{AgentList, AgentStatus, Problem, StartAgent, StopAgent};
+use crate::wire::container::{AgentList, AgentStatus, Message, Problem, StartAgent, StopAgent};
 use crate::wire::merge::{MergeAtWork, MergeRequest};
 use crate::wire::town_config::TownLayer;
 
@@ -33,7 +33,10 @@ impl Rig {
             match effect {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wakes.push(at),
-                call @ (Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. }) => {
+                call @ (Effect::Start(_)
+                | Effect::Merge(_)
+                | Effect::Stop { .. }
+                | Effect::Nudge { .. }) => {
                     calls.push(call);
                 }
             }
@@ -56,6 +59,8 @@ impl Rig {
                 Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. } => {
                     wakes.push(moment().now);
                 }
+                // The mail says the same.
+                Effect::Nudge { .. } => {}
             }
         }
         match wakes.into_iter().min() {
@@ -139,6 +144,13 @@ impl Rig {
                     self.ask_container(Method::Post, &path, serde_json::to_string(&stop).ok())
                         .await,
                 );
+                Vec::new()
+            }
+            Effect::Nudge { agent, text } => {
+                let path = format!("/agents/{agent}/message");
+                // One that takes no line finds the same in its mail.
+                let line = serde_json::to_string(&Message { prompt: text }).ok();
+                drop(self.ask_container(Method::Post, &path, line).await);
                 Vec::new()
             }
             Effect::WakeAt(_) | Effect::Tell(_) => Vec::new(),

@@ -228,6 +228,8 @@ impl Rig {
                 Effect::Tell(tell) => self.tell(&tell),
                 Effect::WakeAt(at) => wake = Some(wake.map_or(at, |set: Millis| set.min(at))),
                 Effect::Start(_) | Effect::Merge(_) | Effect::Stop { .. } => wake = Some(now()),
+                // Only the tick says this, and it performs what it says.
+                Effect::Nudge { .. } => {}
             }
         }
         match wake {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::beads::in_window;
 use super::reviews::{self, Work};
 use super::{Apply, DISPATCHER, actor, check, refs};
 use crate::agent::{Agent, NAMES, Role};
@@ -102,7 +103,7 @@ impl<S: Sql> Apply<'_, S> {
 
     fn new_agent(&mut self, role: Role, name: String, identity: String) -> Agent {
         let id = format!("{}-{}", role.as_str(), self.dice.base36(8));
-        Agent { id, role, name, identity, created_at: self.now, mark: None }
+        Agent { id, role, name, identity, created_at: self.now, mark: None, used_at: None }
     }
 
     pub(super) fn hook_bead(&mut self, by: &Caller, agent: &str, id: &str) -> Result<Reply, Error> {
@@ -139,11 +140,11 @@ impl<S: Sql> Apply<'_, S> {
             let message = format!("Bead {} {why}", before.id);
             return Err(Refusal::new(Code::Conflict, message).into());
         }
-        if before.runs.len() >= self.settings()?.max_attempts {
+        let runs = in_window(&before.runs, self.now).len();
+        if runs >= self.settings()?.max_attempts {
             let message = format!(
                 "Bead {} has used its {} attempts; reopen it to try again",
-                before.id,
-                before.runs.len()
+                before.id, runs
             );
             return Err(Refusal::new(Code::Conflict, message).into());
         }

@@ -9,6 +9,7 @@ use crate::command::{Error, Reply};
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+use crate::settings::dollars;
 use crate::store::{Member, Sql};
 use crate::token::Caller;
 use crate::wire::dependencies::AddDependency;
@@ -177,6 +178,9 @@ impl<S: Sql> Apply<'_, S> {
             self.wake();
         }
         if before.assignee != bead.assignee {
+            if before.status == Status::Blocked {
+                self.unstall(&before)?;
+            }
             let change = (before.assignee.as_deref(), bead.assignee.as_deref());
             self.event(&bead.id, actor(by), "assigned", change, None)?;
         }
@@ -239,12 +243,40 @@ impl<S: Sql> Apply<'_, S> {
             let why = format!("{} set the bead to {status}", actor(by));
             self.withdraw_review(&bead.id, &why)?;
         }
-        if status == Status::Open {
+        if old == Status::Blocked {
+            self.unstall(bead)?;
+        }
+        // Only a reopened bead begins anew: to take one back and hand it out again gets around no bound.
+        if status == Status::Open
+            && matches!(old, Status::Blocked | Status::Failed | Status::Closed)
+        {
+            self.say_anew(by, bead)?;
             start_anew(bead);
         }
         let event = if status == Status::Closed { "closed" } else { "status_changed" };
         let (old, new) = (old.as_str(), bead.status.as_str());
         self.event(&bead.id, actor(by), event, (Some(old), Some(new)), reason)?;
+        Ok(())
+    }
+
+    /// What is forgotten when a bead is reopened stands in its audit.
+    fn say_anew(&mut self, by: &Caller, bead: &Bead) -> Result<(), Error> {
+        let (runs, losses) = (bead.runs.len(), bead.losses.len());
+        if runs + losses > 0 || bead.ties.cost_micros > 0 {
+            let spent = dollars(bead.ties.cost_micros);
+            let said = format!(
+                "{} reopened it: {runs} attempts, {losses} losses and {spent} USD count no more",
+                actor(by)
+            );
+            let change = (Some(runs.to_string()), Some("0"));
+            self.event(
+                &bead.id,
+                actor(by),
+                "attempts_reset",
+                (change.0.as_deref(), change.1),
+                Some(said),
+            )?;
+        }
         Ok(())
     }
 
@@ -369,6 +401,8 @@ pub(super) fn start_anew(bead: &mut Bead) {
     bead.runs.clear();
     bead.losses.clear();
     bead.ties.conflicts = 0;
+    bead.ties.cost_micros = 0;
+    bead.ties.excused.clear();
     bead.not_before = None;
     bead.failure_code = None;
     bead.failure_message = None;

@@ -13,7 +13,7 @@ use super::{Apply, Engine, actor, check, refs, secrets};
 use crate::command::{Effect, Error, Reply, Tell};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
-use crate::settings::{OF_A_RIG, Settings};
+use crate::settings::{OF_A_RIG, Settings, dollars};
 use crate::store::{Sql, SqlError, TOWN_LAYER, is_setting};
 use crate::token::Caller;
 use crate::wire::config::ConfigView;
@@ -127,6 +127,9 @@ impl<S: Sql> Engine<S> {
             merge_strategy: merges.strategy,
             merge_gates: merges.list,
             merge_gates_parallel: merges.parallel,
+            gupp_ms: settings.gupp_ms,
+            reaper_ms: settings.reaper_ms,
+            max_budget_usd: dollars(settings.max_budget_micros),
             env_vars: env_vars.into_iter().map(|(name, it)| (name, secrets::mask(&it))).collect(),
             overridden: self
                 .store
@@ -238,6 +241,7 @@ impl<S: Sql> Apply<'_, S> {
                         words(name, settings.agent_command.iter().map(String::as_str).collect())?
                     }
                     "back_off_ms" => joined(&settings.back_off_ms),
+                    "max_budget_usd" => dollars(settings.max_budget_micros),
                     _ => text,
                 }
             }

@@ -19,6 +19,8 @@
 //! | `runs` | the life of a run: begun, alive, dismissed, over |
 //! | `reports` | what the container says |
 //! | `tick` | schedule, patrol, review, and when to wake next |
+//! | `patrol` | the patrol's rules, and what is done by them |
+//! | `breaker` | what becomes of beads when the rig's starts fail |
 //! | `view`, `lists` | the same rows as answers |
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
@@ -35,6 +37,7 @@
 
 mod agents;
 mod beads;
+mod breaker;
 pub(crate) mod check;
 mod config;
 mod convoys;
@@ -49,6 +52,7 @@ mod merging;
 mod molecules;
 mod outcomes;
 mod output;
+mod patrol;
 mod prime;
 mod prompt;
 pub(crate) mod refs;
@@ -63,8 +67,9 @@ mod tick;
 mod view;
 
 pub(crate) use molecules::molecule_view;
+pub use patrol::Seen;
 pub(crate) use prime::mail_view;
-pub use tick::{Scheduled, Seen};
+pub use tick::Scheduled;
 pub(crate) use view::page;
 
 use crate::attempt;
@@ -190,6 +195,8 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::AddDependency(by, id, fields) => self.add_dependency(&by, &id, fields),
             C::RemoveDependency(by, id, other) => self.remove_dependency(&by, &id, &other),
             C::Due(id) => self.due(&id),
+            C::Orphaned(id) => self.orphaned(&id),
+            C::Forget(agent) => self.forget(&agent),
             C::RegisterAgent(fields) => self.register_agent(fields),
             C::GetOrCreateAgent(role) => self.get_or_create_agent(role),
             C::HookBead(by, agent, bead) => self.hook_bead(&by, &agent, &bead),
@@ -216,7 +223,7 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::AskAgain(agent, attempt) => self.ask_again(&agent, attempt),
             C::Act(agent, attempt, judgement) => self.act(&agent, attempt, judgement),
             C::Saw(seen) => {
-                self.store().saw(&seen, self.now)?;
+                self.store().saw(&seen, self.settings()?.watch_gap_ms(), self.now)?;
                 Ok(Reply::Done)
             }
             C::Sling(by, fields) => self.sling(&by, *fields),

@@ -17,6 +17,7 @@ impl<S: Sql> Apply<'_, S> {
             return Err(Refusal::new(Code::Forbidden, message).into());
         }
         let bead = self.bead(id)?;
+        self.unstall(&bead)?;
         let held = bead.hooked_by.as_deref().map(|agent| self.member(agent)).transpose()?;
         if let Some(live) = held.and_then(|it| it.attempt) {
             let why = format!("{} deleted the bead", actor(by));

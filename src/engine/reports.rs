@@ -24,11 +24,14 @@ impl<S: Sql> Apply<'_, S> {
             let advice = match (member, live) {
                 (Some(member), Some(live)) if live.number == beat.attempt => {
                     let activity = Millis::parse(&beat.last_activity_at).unwrap_or(self.now);
+                    let activity = activity.min(self.now);
                     match live.state {
                         State::Claimed | State::Starting => {
                             self.alive(member, live, activity)?;
                         }
-                        _ if is_news(live, self.now) => seen.push((live.number, activity)),
+                        _ if is_news(live, activity, self.now) => {
+                            seen.push((live.number, activity));
+                        }
                         _ => {}
                     }
                     let stop = live.stop_at.is_some_and(|at| at <= self.now);
@@ -38,8 +41,9 @@ impl<S: Sql> Apply<'_, S> {
             };
             verdicts.push((beat, advice));
         }
-        self.store().saw(&seen, self.now)?;
-        self.effects.push(Effect::WakeAt(self.now.plus(self.settings()?.active_alarm_ms)));
+        let settings = self.settings()?;
+        self.store().saw(&seen, settings.watch_gap_ms(), self.now)?;
+        self.effects.push(Effect::WakeAt(self.now.plus(settings.active_alarm_ms)));
         Ok(Reply::Verdicts(verdicts))
     }
 
@@ -56,7 +60,14 @@ impl<S: Sql> Apply<'_, S> {
         let number = number.ok_or_else(|| Refusal::invalid("attempt", "is required"))?;
         let member = self.member(agent)?;
         match &member.attempt {
-            Some(live) if live.number == number => self.over(&member, live, end_of(&report))?,
+            Some(live) if live.number == number => {
+                let mut end = end_of(&report);
+                // Only the container knows that it shut down: what an agent says of itself gets around no bound.
+                if matches!(by, Caller::Agent(_)) && end.state != State::Exited {
+                    end.state = State::Exited;
+                }
+                self.over(&member, live, end)?;
+            }
             live => self.late_report(agent, number, live.as_ref())?,
         }
         Ok(Reply::Done)
@@ -155,5 +166,6 @@ fn end_of(report: &ExitReport) -> End {
         "exited" | "signal" => (State::Exited, how),
         other => (State::Exited, format!("{other}: {how}")),
     };
-    End { state, reason, exit_code: report.exit_code, output: report.output_tail.clone() }
+    let cost = report.cost_usd_micros.filter(|it| *it >= 0);
+    End { state, reason, exit_code: report.exit_code, output: report.output_tail.clone(), cost }
 }

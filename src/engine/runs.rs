@@ -3,6 +3,8 @@
 //! How often a bead may run is kept on the bead (`runs`, `losses`), so that no new agent, hook or reset of an
 //! agent gets around it; only a person's reopen starts anew. See the drawing in [`attempt`](crate::attempt).
 
+use serde_json::Value;
+
 use super::beads::in_window;
 use super::{Apply, DISPATCHER, Engine, WITNESS, check, prompt, refs};
 use crate::agent::Agent;
@@ -12,6 +14,7 @@ use crate::command::{Effect, Error, Tell};
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+use crate::settings::{Settings, dollars, micros};
 use crate::store::{Member, NewAttempt, Sql};
 use crate::token::{Caller, Claims};
 use crate::wire::PROTOCOL;
@@ -25,11 +28,13 @@ pub(super) struct End {
     pub(super) reason: String,
     pub(super) exit_code: Option<i32>,
     pub(super) output: Option<String>,
+    /// In millionths of a dollar.
+    pub(super) cost: Option<i64>,
 }
 
 impl End {
     pub(super) fn new(state: State, reason: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), exit_code: None, output: None }
+        Self { state, reason: reason.into(), exit_code: None, output: None, cost: None }
     }
 }
 
@@ -57,11 +62,18 @@ impl<S: Sql> Apply<'_, S> {
         bead.runs = in_window(&bead.runs, self.now);
         bead.losses = in_window(&bead.losses, self.now);
         if bead.runs.len() >= self.settings()?.max_attempts {
-            return self.give_up(bead, "no attempt is left");
+            return self.give_up(bead, "its notes say how it ended");
         }
+        if let Some(message) = over_budget(bead, &self.settings()?) {
+            return self.get_stuck(bead, "budget", &message);
+        }
+        self.pass_breaker()?;
         let job = self.dice.job_id();
         let new = NewAttempt { agent: &agent.id, bead: &bead.id, job: &job, asked_at: self.now };
         let number = self.store().add_attempt(&new)?;
+        if agent.used_at.is_none_or(|at| self.now.since(at) >= limits::AGENT_USED_EVERY_MS) {
+            self.store().used_agent(&agent.id, self.now)?;
+        }
         bead.runs.push(self.now);
         bead.not_before = None;
         self.give_branch(agent, bead)?;
@@ -148,8 +160,9 @@ impl<S: Sql> Apply<'_, S> {
         activity: Millis,
     ) -> Result<Attempt, Error> {
         if matches!(live.state, State::Running | State::Stopping) {
-            if is_news(live, self.now) {
-                self.store().saw(&[(live.number, activity)], self.now)?;
+            if is_news(live, activity, self.now) {
+                let gap = self.settings()?.watch_gap_ms();
+                self.store().saw(&[(live.number, activity)], gap, self.now)?;
             }
             return Ok(live.clone());
         }
@@ -162,6 +175,7 @@ impl<S: Sql> Apply<'_, S> {
         after.failed_asks = 0;
         after.reason = None;
         self.store().save_attempt(live, &after)?;
+        self.start_succeeded(live)?;
         if let Some(hooked) = &member.bead {
             let before = self.bead(&hooked.id)?;
             let mut bead = before.clone();
@@ -202,6 +216,8 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn over(&mut self, member: &Member, live: &Attempt, end: End) -> Result<(), Error> {
         let mut after = self.step(live, Event::Gone(end.state))?;
         after.exit_code = end.exit_code;
+        let cost = end.cost.or_else(|| end.output.as_deref().and_then(cost_in));
+        after.cost_micros = cost.map(|it| it.min(limits::COST_MICROS_MAX));
         if live.state != State::Stopping {
             after.reason = Some(check::cut(&end.reason, limits::REASON_BYTES_MAX));
         }
@@ -209,6 +225,12 @@ impl<S: Sql> Apply<'_, S> {
         let data = format!("attempt {}: {}", live.number, end.reason);
         let state = (Some(live.state.as_str()), Some(after.state.as_str()));
         self.event(&live.bead, &live.agent, "agent_exited", state, Some(data))?;
+        if after.state == State::Failed {
+            self.start_failed(live, &end.reason)?;
+        }
+        if let Some(cost) = after.cost_micros {
+            self.charge(&live.bead, cost)?;
+        }
         if member.bead.as_ref().is_some_and(|hooked| hooked.id == live.bead) {
             self.aftermath(live, &after, &end)?;
             if let Some(mark) = member.agent.mark {
@@ -217,6 +239,16 @@ impl<S: Sql> Apply<'_, S> {
             }
         }
         self.wake();
+        Ok(())
+    }
+
+    /// Puts what a run cost on its bead's account.
+    fn charge(&mut self, bead: &str, cost: i64) -> Result<(), Error> {
+        let Some(before) = self.store().bead(bead)? else { return Ok(()) };
+        let mut bead = before.clone();
+        bead.ties.cost_micros =
+            bead.ties.cost_micros.saturating_add(cost).min(limits::COST_MICROS_MAX);
+        self.store().save_bead(&before, &bead)?;
         Ok(())
     }
 
@@ -234,7 +266,26 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(output) = end.output.as_deref().and_then(last_line) {
             reason.push_str(&format!(" (last output: {output})"));
         }
+        let breaker = self.store().breaker()?;
         match after.state {
+            _ if let Some(message) = over_budget(&bead, &settings) => {
+                self.get_stuck(&mut bead, "budget", &message)?;
+            }
+            State::Failed if breaker.is_open() && self.excuse_start(&mut bead, live.asked_at) => {
+                let why = format!("{reason}; not counted, for the starts of the whole rig fail");
+                self.release(&mut bead, settings.back_off(1), &why)?;
+            }
+            State::Failed
+                if bead.runs.len() >= settings.max_attempts
+                    && breaker.is_not_only(&bead.id, self.now) =>
+            {
+                let n = bead.runs.len();
+                let why = format!(
+                    "attempt {n} of {n}: {reason}; other beads do not start either, so it waits whether the container \
+                     is at fault"
+                );
+                self.release(&mut bead, limits::BREAKER_WINDOW_MS, &why)?;
+            }
             State::Timeout => {
                 let limit = settings.run_timeout_s;
                 let message = format!("the run took longer than {limit} s and was ended");
@@ -299,7 +350,6 @@ impl<S: Sql> Apply<'_, S> {
         self.fail(bead, bead::Event::Stuck, code, message)
     }
 
-    /// Stops a bead until a person reopens it, and says so where people look.
     fn fail(
         &mut self,
         bead: &mut Bead,
@@ -307,17 +357,25 @@ impl<S: Sql> Apply<'_, S> {
         code: &str,
         message: &str,
     ) -> Result<(), Error> {
+        let note = format!("{message}. Mend the cause, then reopen the bead");
+        self.stop_bead(bead, event, (code, message), &note)
+    }
+
+    /// Stops a bead until a person reopens it, and says so where people look.
+    pub(super) fn stop_bead(
+        &mut self,
+        bead: &mut Bead,
+        event: bead::Event,
+        (code, message): (&str, &str),
+        note: &str,
+    ) -> Result<(), Error> {
         let old = bead.status;
         bead.status = old.after(event)?;
         bead.hooked_by = None;
         bead.not_before = None;
         bead.failure_code = Some(code.to_owned());
         bead.failure_message = Some(check::cut(message, limits::REASON_BYTES_MAX));
-        self.write_note(
-            bead,
-            WITNESS,
-            &format!("{message}. Mend the cause, then reopen the bead"),
-        )?;
+        self.write_note(bead, WITNESS, note)?;
         let change = (Some(old.as_str()), Some(bead.status.as_str()));
         let id = bead.id.clone();
         self.event(&id, WITNESS, "status_changed", change, Some(format!("{code}: {message}")))?;
@@ -365,9 +423,35 @@ fn count_hidden(bead: &mut Bead, live: &Attempt) {
 }
 
 /// Whether a sign of life is worth a row.
-pub(super) fn is_news(live: &Attempt, now: Millis) -> bool {
+pub(super) fn is_news(live: &Attempt, activity: Millis, now: Millis) -> bool {
     live.suspect_since.is_some()
+        || live.last_activity.is_some_and(|at| activity.since(at) >= limits::SEEN_EVERY_MS)
         || live.last_seen.is_none_or(|seen| now.since(seen) >= limits::SEEN_EVERY_MS)
+}
+
+/// Why a bead may not run any more, if its runs cost what they may.
+fn over_budget(bead: &Bead, settings: &Settings) -> Option<String> {
+    let of_bead = bead.metadata.get("max_budget_usd").and_then(|it| match it {
+        Value::String(text) => micros(text.trim()),
+        Value::Number(number) => micros(&number.to_string()),
+        _ => None,
+    });
+    let (max, whose) = match of_bead {
+        Some(max) => (max, "of its own max_budget_usd"),
+        None => (settings.max_budget_micros, "of MAX_BUDGET_USD"),
+    };
+    let spent = bead.ties.cost_micros;
+    (max > 0 && spent >= max).then(|| {
+        format!("budget: its runs cost {} USD, {} USD {whose}", dollars(spent), dollars(max))
+    })
+}
+
+/// The cost that the output of a run names, as an agent's JSON result has it.
+fn cost_in(output: &str) -> Option<i64> {
+    let (_, rest) = output.rsplit_once("\"total_cost_usd\":")?;
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    micros(&rest[..end])
 }
 
 fn last_line(output: &str) -> Option<String> {

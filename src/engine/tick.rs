@@ -4,15 +4,16 @@
 //! that cannot be read or a rule that fails costs that thing its turn and nobody else's. The edge performs the
 //! effects and hands back what the container said.
 
-use super::runs::End;
-use super::{Apply, Engine, WITNESS, check};
-use crate::attempt::{Attempt, Event, State};
+use super::patrol::{self, Seen, judge, judge_silence};
+use super::{Apply, Engine, check};
+use crate::attempt::{Event, State};
+use crate::breaker::Breaker;
 use crate::command::{Command, Effect, Error, Judgement, Moment, Reply, Tell};
 use crate::id::{Dice, Millis};
 use crate::limits;
 use crate::settings::Settings;
 use crate::store::{Deed, Member, Sql};
-use crate::wire::container::{AgentList, AgentStatus, Phase};
+use crate::wire::container::AgentList;
 
 /// How soon an unconfirmed start is asked for again, in milliseconds.
 const ASK_AGAIN_MS: i64 = 10_000;
@@ -24,17 +25,6 @@ pub struct Scheduled {
     pub effects: Vec<Effect>,
     /// Whether there are runs to ask the container about.
     pub ask: bool,
-}
-
-/// What the container showed of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// It did not answer.
-    NoAnswer,
-    /// It answered, and does not know the run.
-    Absent,
-    /// It knows the run.
-    Present(Box<AgentStatus>),
 }
 
 impl<S: Sql> Engine<S> {
@@ -51,17 +41,31 @@ impl<S: Sql> Engine<S> {
             }
         };
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
+        let breaker = self.store.breaker().unwrap_or_default();
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
-        let free = if settings.dispatch_enabled { free_slots(&crew, &settings) } else { 0 };
-        match self.store.due(moment.now, free) {
+        let free = match free_slots(&crew, &settings) {
+            _ if !settings.dispatch_enabled || !breaker.lets_through(moment.now) => 0,
+            free if breaker.is_open() => free.min(1),
+            free => free,
+        };
+        match self.store.due(moment.now, free, breaker.is_open()) {
             Ok(deeds) => todo.extend(deeds.into_iter().map(|it| match it.deed {
                 Deed::Claim => Command::Claim(it.bead),
                 Deed::Undefer => Command::Due(it.bead),
+                Deed::Orphaned => Command::Orphaned(it.bead),
                 Deed::Escalate => Command::EscalateAgain(it.bead),
             })),
             Err(err) => done.effects.push(fault("schedulePendingWork", None, &err)),
         }
+        if breaker.is_open() {
+            keep_one_start(&mut todo, &crew, &breaker, moment.now);
+        }
+        let old = crew.iter().filter(|it| patrol::is_old(it, moment.now));
+        todo.extend(
+            old.take(limits::AGENTS_FORGOTTEN_A_TICK)
+                .map(|it| Command::Forget(it.agent.id.clone())),
+        );
         done.effects.extend(crew.iter().filter_map(|it| stop_due(it, moment.now)));
         done.ask =
             crew.iter().any(|it| it.attempt.as_ref().is_some_and(|it| it.state != State::Claimed));
@@ -88,7 +92,8 @@ impl<S: Sql> Engine<S> {
         };
         let settings = self.in_force("witnessPatrol", &mut effects);
         let mut seen_alive = Vec::new();
-        for live in crew.iter().filter_map(|it| it.attempt.as_ref()) {
+        for member in &crew {
+            let Some(live) = &member.attempt else { continue };
             if live.accepted_at.is_some_and(|at| at >= asked) {
                 continue;
             }
@@ -110,6 +115,10 @@ impl<S: Sql> Engine<S> {
                     self.carry_out("witnessPatrol", moment, command, &mut effects);
                 }
                 None => {}
+            }
+            if let Some(judgement) = judge_silence(member, live, &seen, moment.now, &settings) {
+                let command = Command::Act(live.agent.clone(), live.number, judgement);
+                self.carry_out("witnessPatrol", moment, command, &mut effects);
             }
         }
         if !seen_alive.is_empty() {
@@ -145,16 +154,23 @@ impl<S: Sql> Engine<S> {
         let (crew, bad) = self.store.crew()?;
         let settings = self.in_force("nextWake", &mut Vec::new());
         let active = now.plus(settings.active_alarm_ms);
-        let mut wakes: Vec<Millis> =
-            crew.iter().filter(|it| it.needs_ticks()).map(|it| wake_for(it, now, active)).collect();
+        let breaker = self.store.breaker()?;
+        let mut wakes: Vec<Millis> = crew
+            .iter()
+            .filter(|it| it.needs_ticks())
+            .map(|it| wake_for(it, now, active, &breaker))
+            .collect();
         if !bad.is_empty() {
             wakes.push(active);
         }
         wakes.extend(self.next_merge(now, active));
         let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
-        if let Some(at) = self.store.next_due(room)? {
-            // What could have been claimed and was not waits for a tick like everything else.
-            wakes.push(if at <= now { active } else { at });
+        // What could have been claimed and was not waits for a tick like everything else.
+        let or_active = |at: Millis| if at <= now { active } else { at };
+        wakes.extend(self.store.next_due(room && !breaker.is_open())?.map(or_active));
+        if let (true, Some(probe)) = (room, breaker.probe_at) {
+            // Nothing of the queue may go before.
+            wakes.extend(self.store.next_due(true)?.map(|at| or_active(at.max(probe))));
         }
         let soonest = now.plus(limits::ALARM_MIN_MS);
         let wake = match wakes.into_iter().min() {
@@ -204,6 +220,7 @@ impl<S: Sql> Apply<'_, S> {
         let before = self.bead(&held.id)?;
         let mut bead = before.clone();
         if live.state == State::Claimed {
+            self.pass_breaker()?;
             let mut after = self.step(live, Event::Asked)?;
             after.asked_at = self.now;
             self.store().save_attempt(live, &after)?;
@@ -212,47 +229,6 @@ impl<S: Sql> Apply<'_, S> {
         }
         self.order(&member.agent, &bead, number, &live.job)?;
         Ok(Reply::Done)
-    }
-
-    /// Acts on what the patrol made of a run, if it is still the live one.
-    pub(super) fn act(
-        &mut self,
-        agent: &str,
-        number: i64,
-        judgement: Judgement,
-    ) -> Result<Reply, Error> {
-        let member = self.member(agent)?;
-        let Some(live) = member.attempt.as_ref().filter(|live| live.number == number) else {
-            return Ok(Reply::Done);
-        };
-        match judgement {
-            Judgement::Alive(activity) => drop(self.alive(&member, live, activity)?),
-            Judgement::Over(state, reason, exit_code, output) => {
-                self.over(&member, live, End { state, reason, exit_code, output })?;
-            }
-            Judgement::Suspect => self.suspect(&member, live)?,
-            Judgement::TooLong => self.dismiss(live, State::Timeout, "took too long")?,
-        }
-        Ok(Reply::Done)
-    }
-
-    /// A question went unanswered. Enough of them, over long enough, make the run lost; how long it was not heard
-    /// of does not count, for it may have been the rig that slept.
-    fn suspect(&mut self, member: &Member, live: &Attempt) -> Result<(), Error> {
-        let since = live.suspect_since.unwrap_or(self.now);
-        let asks = live.failed_asks + 1;
-        if asks >= limits::FAILED_ASKS && self.now.since(since) >= limits::SUSPECT_MS {
-            let silent = self.now.since(since) / 1_000;
-            let reason = format!("the container has not answered for {silent} s");
-            return self.over(member, live, End::new(State::Lost, reason));
-        }
-        let after = Attempt { suspect_since: Some(since), failed_asks: asks, ..live.clone() };
-        self.store().save_attempt(live, &after)?;
-        if live.suspect_since.is_none() {
-            let why = "the container does not answer".to_owned();
-            self.event(&live.bead, WITNESS, "agent_suspect", (None, None), Some(why))?;
-        }
-        Ok(())
     }
 }
 
@@ -288,69 +264,36 @@ fn stop_due(member: &Member, now: Millis) -> Option<Effect> {
     })
 }
 
-/// The rules of the patrol, one a row.
-fn judge(live: &Attempt, seen: &Seen, now: Millis, settings: &Settings) -> Option<Judgement> {
-    use State as S;
-    let late = now.since(live.asked_at) > settings.start_timeout_ms;
-    let silent = live.last_seen.is_none_or(|at| now.since(at) >= settings.heartbeat_stale_ms);
-    let stop_due = live.stop_at.is_some_and(|at| at <= now);
-    let run_max_ms = i64::from(settings.run_timeout_s) * 1_000 + limits::RUN_TIMEOUT_GRACE_MS;
-    let too_long = live.accepted_at.is_some_and(|at| now.since(at) > run_max_ms);
-    match (live.state, seen) {
-        (S::Claimed, _) => None,
-        (S::Starting | S::Running | S::Stopping, Seen::Present(it)) if it.status.is_over() => {
-            Some(ended(it))
+/// While the breaker is open one start is let through, if any.
+fn keep_one_start(todo: &mut Vec<Command>, crew: &[Member], breaker: &Breaker, now: Millis) {
+    // A run that was asked for and may be there is no new start.
+    let is_asked = |agent: &str| {
+        crew.iter()
+            .filter(|it| it.agent.id == agent)
+            .any(|it| it.attempt.as_ref().is_some_and(|live| live.state == State::Starting))
+    };
+    let mut left = usize::from(breaker.lets_through(now));
+    todo.retain(|command| match command {
+        Command::AskAgain(agent, _) if is_asked(agent) => true,
+        Command::Claim(_) | Command::Start(_) | Command::AskAgain(..) => {
+            let goes = left > 0;
+            left = left.saturating_sub(1);
+            goes
         }
-        (S::Starting, Seen::Present(it)) => Some(Judgement::Alive(activity(it, now))),
-        (S::Starting, Seen::Absent) if late => {
-            let after = settings.start_timeout_ms / 1_000;
-            Some(over(S::Failed, format!("the container did not start it within {after} s")))
+        _ => true,
+    });
+}
+
+fn wake_for(member: &Member, now: Millis, active: Millis, breaker: &Breaker) -> Millis {
+    if let Some(probe) = breaker.probe_at.filter(|at| *at > now) {
+        match (&member.bead, &member.attempt) {
+            (Some(held), None) => return held.not_before.unwrap_or(probe).max(probe),
+            (_, Some(live)) if live.state == State::Claimed => {
+                return live.retry_at.unwrap_or(probe).max(probe);
+            }
+            _ => {}
         }
-        (S::Starting, Seen::NoAnswer) if late => Some(Judgement::Suspect),
-        (S::Starting, Seen::Absent | Seen::NoAnswer) => None,
-        (S::Running, Seen::Present(_)) if too_long => Some(Judgement::TooLong),
-        (S::Running, Seen::Present(it)) => {
-            super::runs::is_news(live, now).then(|| Judgement::Alive(activity(it, now)))
-        }
-        (S::Running, Seen::Absent) => {
-            Some(over(S::Lost, "the container does not know it any more".to_owned()))
-        }
-        (S::Running, Seen::NoAnswer) if silent => Some(Judgement::Suspect),
-        (S::Running, Seen::NoAnswer) => None,
-        (S::Stopping, Seen::Present(_)) => None,
-        (S::Stopping, Seen::Absent) => Some(over(S::Interrupted, "is gone".to_owned())),
-        (S::Stopping, Seen::NoAnswer) => stop_due.then_some(Judgement::Suspect),
-        // The crew holds live attempts only.
-        (S::Done | S::Exited | S::Failed | S::Timeout | S::Lost | S::Interrupted, _) => None,
     }
-}
-
-fn over(state: State, reason: String) -> Judgement {
-    Judgement::Over(state, reason, None, None)
-}
-
-/// What the container's last word on a run says, as an exit report would.
-fn ended(it: &AgentStatus) -> Judgement {
-    let reason = it.exit_reason.clone().unwrap_or_else(|| "exited".to_owned());
-    let state = match (it.status, reason.as_str()) {
-        (Phase::Failed, _) => State::Failed,
-        (_, "timeout") => State::Timeout,
-        (_, "shutdown") => State::Interrupted,
-        _ => State::Exited,
-    };
-    let reason = match it.exit_code {
-        Some(code) => format!("{reason} with code {code}"),
-        None => reason,
-    };
-    let output = it.output_tail.as_deref().map(|it| check::cut(it, limits::REASON_BYTES_MAX));
-    Judgement::Over(state, reason, it.exit_code, output)
-}
-
-fn activity(it: &AgentStatus, now: Millis) -> Millis {
-    Millis::parse(&it.last_activity_at).unwrap_or(now)
-}
-
-fn wake_for(member: &Member, now: Millis, active: Millis) -> Millis {
     let at = match (&member.bead, &member.attempt) {
         (Some(held), None) => held.not_before,
         (_, Some(live)) => match live.state {

@@ -8,16 +8,20 @@ use super::{Engine, check, tick};
 use crate::agent::Role;
 use crate::attempt::{Attempt, State};
 use crate::bead::{Bead, PRIORITIES, Status};
+use crate::breaker::Breaker;
 use crate::command::Error;
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::store::{BeadFilter, Blocker, Member, Sql};
-use crate::wire::rig::{AgentView, AttemptView, BeadView, Failure, NoteView, RigStatus, Waiting};
+use crate::wire::rig::{
+    AgentView, AttemptView, BeadView, BreakerView, Failure, NoteView, RigStatus, Waiting,
+};
 
 /// What the beads of a list may wait for.
 struct Around {
     crew: Vec<Member>,
+    breaker: Breaker,
     blockers: Vec<Blocker>,
 }
 
@@ -84,7 +88,11 @@ impl<S: Sql> Engine<S> {
             .filter(|bead| bead.blocked && bead.is_for_agents() && bead.status == Status::Open)
             .map(|bead| bead.id.as_str())
             .collect();
-        Ok(Around { crew: self.crew_for(beads)?, blockers: self.store.blockers(&blocked)? })
+        Ok(Around {
+            crew: self.crew_for(beads)?,
+            breaker: self.store.breaker()?,
+            blockers: self.store.blockers(&blocked)?,
+        })
     }
 
     /// The agents that these beads may wait for: none, the one that holds it, or all.
@@ -157,6 +165,11 @@ impl<S: Sql> Engine<S> {
         if let (Status::InProgress, Some(agent)) = (bead.status, &bead.hooked_by) {
             let member = crew.iter().find(|it| it.agent.id == *agent);
             let live = member.and_then(|it| it.attempt.as_ref());
+            if let (Some(says), None | Some(State::Claimed)) =
+                (around.breaker.says(), live.map(|it| it.state))
+            {
+                return say("breaker_open", around.breaker.probe_at, says);
+            }
             return match live {
                 Some(Attempt { state: State::Claimed, reason, retry_at, .. }) => {
                     let why = reason.as_deref().unwrap_or("no room in the container");
@@ -197,7 +210,13 @@ impl<S: Sql> Engine<S> {
                 "dispatch is off (dispatch_enabled is false)".to_owned(),
             );
         }
-        if let Some(at) = bead.not_before.filter(|at| *at > now) {
+        let backs_off = bead.not_before.filter(|at| *at > now);
+        if let Some(says) = around.breaker.says()
+            && backs_off <= around.breaker.probe_at
+        {
+            return say("breaker_open", around.breaker.probe_at, says);
+        }
+        if let Some(at) = backs_off {
             let runs = super::beads::in_window(&bead.runs, now).len();
             let max = settings.max_attempts;
             return say(
@@ -270,6 +289,7 @@ impl<S: Sql> Engine<S> {
             agents: self.list_agents(&[], now)?,
             max_agents: settings.max_agents,
             dispatch_enabled: settings.dispatch_enabled,
+            breaker: breaker_view(&self.store.breaker()?),
             next_tick_at: next_tick.map(|at| at.to_string()),
         })
     }
@@ -295,6 +315,14 @@ fn agent_view(member: Member, checkpoints: &mut BTreeMap<String, Value>, now: Mi
         created_at: member.agent.created_at.to_string(),
         id: member.agent.id,
     }
+}
+
+fn breaker_view(breaker: &Breaker) -> Option<BreakerView> {
+    Some(BreakerView {
+        message: breaker.says()?,
+        open_since: breaker.opened_at?.to_string(),
+        next_probe_at: breaker.probe_at?.to_string(),
+    })
 }
 
 fn attempt_view(attempt: Attempt) -> AttemptView {

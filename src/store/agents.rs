@@ -70,11 +70,11 @@ impl Member {
 }
 
 const MEMBER: &str = "SELECT json_array(
-        json_array(a.id, a.role, a.name, a.identity, a.created_at, a.mark),
+        json_array(a.id, a.role, a.name, a.identity, a.created_at, a.mark, a.used_at),
         json(CASE WHEN t.number IS NOT NULL THEN json_array(
             t.number, t.agent, t.bead, t.job, t.state, t.outcome, t.reason, t.exit_code, t.asked_at, t.refusals,
             t.retry_at, t.accepted_at, t.last_seen, t.last_activity, t.suspect_since, t.failed_asks, t.stop_at,
-            t.ended_at) END),
+            t.ended_at, t.unwatched_ms, t.nudged_at, t.escalated_at, t.cost_micros) END),
         json(CASE WHEN b.id IS NOT NULL THEN json_array(
             b.id, b.assignee, b.not_before, b.updated_at, json(b.runs)) END))
     FROM agent AS a
@@ -114,6 +114,12 @@ impl<S: Sql> Store<S> {
     pub fn mark_agent(&self, agent: &str, mark: Option<Mark>) -> Result<(), SqlError> {
         let mark = mark.map(Mark::as_str);
         self.run("UPDATE agent SET mark = ? WHERE id = ?", &[mark.into(), agent.into()])?;
+        Ok(())
+    }
+
+    /// Writes that an agent had a run at this time.
+    pub fn used_agent(&self, agent: &str, now: Millis) -> Result<(), SqlError> {
+        self.run("UPDATE agent SET used_at = ? WHERE id = ?", &[now.into(), agent.into()])?;
         Ok(())
     }
 

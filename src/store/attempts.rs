@@ -7,7 +7,8 @@ use crate::limits;
 
 /// A row as JSON, in the order of the fields of [`Attempt`].
 const ROW: &str = "json_array(number, agent, bead, job, state, outcome, reason, exit_code, asked_at, refusals, \
-     retry_at, accepted_at, last_seen, last_activity, suspect_since, failed_asks, stop_at, ended_at)";
+     retry_at, accepted_at, last_seen, last_activity, suspect_since, failed_asks, stop_at, ended_at, unwatched_ms, \
+     nudged_at, escalated_at, cost_micros)";
 
 /// A run about to be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,18 +70,24 @@ impl<S: Sql> Store<S> {
     }
 
     /// Writes that these attempts were seen alive, with the last activity of each.
-    pub fn saw(&self, seen: &[(i64, Millis)], now: Millis) -> Result<(), SqlError> {
+    ///
+    /// A time of more than `gap_ms` in which one was not seen is nobody's silence: as much of it as lies after the last activity is
+    /// kept apart, until there is a new one.
+    pub fn saw(&self, seen: &[(i64, Millis)], gap_ms: i64, now: Millis) -> Result<(), SqlError> {
         if seen.is_empty() {
             return Ok(());
         }
         self.run(
             "UPDATE attempt
              SET last_seen = ?1, suspect_since = NULL, failed_asks = 0,
-                 last_activity = max(coalesce(last_activity, 0), (
-                     SELECT json_extract(value, '$[1]') FROM json_each(?2)
-                     WHERE json_extract(value, '$[0]') = attempt.number))
-             WHERE number IN (SELECT json_extract(value, '$[0]') FROM json_each(?2)) AND ended_at IS NULL",
-            &[now.into(), to_json(&seen)],
+                 last_activity = max(coalesce(last_activity, 0), said.at),
+                 unwatched_ms = iif(said.at > coalesce(last_activity, 0), 0, unwatched_ms)
+                     + iif(suspect_since IS NOT NULL OR ?1 - coalesce(last_seen, ?1) > ?3,
+                         ?1 - max(coalesce(last_seen, ?1), said.at), 0)
+             FROM (SELECT json_extract(value, '$[0]') AS number, min(json_extract(value, '$[1]'), ?1) AS at
+                   FROM json_each(?2)) AS said
+             WHERE attempt.number = said.number AND ended_at IS NULL",
+            &[now.into(), to_json(&seen), gap_ms.into()],
         )?;
         Ok(())
     }
@@ -103,5 +110,8 @@ fn columns(attempt: &Attempt) -> Vec<(&'static str, Value)> {
         ("failed_asks", attempt.failed_asks.into()),
         ("stop_at", attempt.stop_at.into()),
         ("ended_at", attempt.ended_at.into()),
+        ("nudged_at", attempt.nudged_at.into()),
+        ("escalated_at", attempt.escalated_at.into()),
+        ("cost_micros", attempt.cost_micros.into()),
     ]
 }

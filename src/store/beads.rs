@@ -10,7 +10,7 @@ pub(super) const ROW: &str = "json_array(bead.id, kind, bead.status, title, body
      defer_until, not_before, json(runs), json(losses), json(checkpoint), failure_code, failure_message, \
      created_at, created_by, updated_at, started_at, closed_at, close_reason, \
      json(iif(blocked, 'true', 'false')), json_array(convoy, molecule, conflicts, \
-     bead.branch, bead.pr_url))";
+     bead.branch, bead.pr_url, cost_micros, json(excused)))";
 
 /// What an agent may take; word for word the condition of the index `bead_queue`.
 pub(super) const QUEUE: &str =
@@ -287,6 +287,8 @@ fn columns(bead: &Bead) -> Vec<(&'static str, Value)> {
         ("conflicts", bead.ties.conflicts.into()),
         ("branch", bead.ties.branch.as_ref().into()),
         ("pr_url", bead.ties.pr_url.as_ref().into()),
+        ("cost_micros", bead.ties.cost_micros.into()),
+        ("excused", to_json(&bead.ties.excused)),
         // Derived, and a column of its own so that the index on it is only touched when it changes.
         ("finished", i64::from(bead.status.is_finished()).into()),
     ]

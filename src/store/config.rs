@@ -11,7 +11,8 @@ use std::sync::{MutexGuard, PoisonError};
 use serde::Deserialize;
 
 use super::merging::{Merging, merging};
-use super::{Sql, SqlError, Store};
+use super::{Sql, SqlError, Store, breaker};
+use crate::breaker::Breaker;
 
 /// What a rig sets for itself, and what its review queue wants of the tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -20,6 +21,8 @@ pub struct Standing {
     pub config: BTreeMap<String, String>,
     /// What the review queue wants of the tick.
     pub merging: Merging,
+    /// Whether its starts fail; none: never did.
+    pub breaker: Option<Breaker>,
 }
 
 impl<S: Sql> Store<S> {
@@ -30,8 +33,12 @@ impl<S: Sql> Store<S> {
         }
         let read = self.one(
             &format!(
-                "SELECT json_array(json((SELECT json_group_object(name, value) FROM config)), {})",
-                merging()
+                "SELECT json_array(
+                    json((SELECT json_group_object(name, value) FROM config)),
+                    {},
+                    json({}))",
+                merging(),
+                breaker::ROW
             ),
             &[],
         )?;

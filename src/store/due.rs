@@ -10,6 +10,9 @@ use crate::limits;
 /// What goes back to the queue at a time; word for word the condition of the index `bead_deferred`.
 const DEFERRED: &str = "status = 'deferred' AND assignee = 'agent' AND defer_until IS NOT NULL";
 
+/// What is in progress for an agent and held by none; word for word the condition of the index `bead_orphan`.
+const ORPHANS: &str = "status = 'in_progress' AND assignee = 'agent' AND hooked_by IS NULL";
+
 /// What is to be done with a bead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +21,8 @@ pub enum Deed {
     Claim,
     /// It was put off until now.
     Undefer,
+    /// It is in progress for an agent, and none holds it.
+    Orphaned,
     /// It is an escalation that nobody has seen to.
     Escalate,
 }
@@ -33,8 +38,8 @@ pub struct Due {
 
 impl<S: Sql> Store<S> {
     /// What is to be done now: escalations, what is deferred no more, and as much of the queue as there is room for,
-    /// the most urgent first.
-    pub fn due(&self, now: Millis, room: usize) -> Result<Vec<Due>, SqlError> {
+    /// the most urgent first; for a probe the one that was tried least lately.
+    pub fn due(&self, now: Millis, room: usize, probe: bool) -> Result<Vec<Due>, SqlError> {
         let room = i64::try_from(room).unwrap_or(i64::MAX);
         self.all(
             &format!(
@@ -45,16 +50,22 @@ impl<S: Sql> Store<S> {
                  FROM (SELECT id FROM bead WHERE {DEFERRED} AND defer_until <= ?1 ORDER BY defer_until LIMIT {deferred})
                       AS deferred
                  UNION ALL
+                 SELECT json_array(id, 'orphaned')
+                 FROM (SELECT id FROM bead WHERE {ORPHANS} AND updated_at <= ?3 ORDER BY updated_at LIMIT {orphans})
+                      AS orphans
+                 UNION ALL
                  SELECT json_array(id, 'claim')
                  FROM (SELECT id
                        FROM bead
                        WHERE {QUEUE} AND coalesce(not_before, 0) <= ?1 AND coalesce(defer_until, 0) <= ?1
-                       ORDER BY priority, updated_at
+                       ORDER BY {order}
                        LIMIT ?2) AS queue",
                 escalations = limits::PAGE_ROWS,
-                deferred = limits::DEFERRED_PER_TICK
+                deferred = limits::DEFERRED_PER_TICK,
+                orphans = limits::ORPHANS_PER_TICK,
+                order = if probe { "updated_at" } else { "priority, updated_at" },
             ),
-            &[now.into(), room.into()],
+            &[now.into(), room.into(), now.plus(-limits::ORPHAN_MS).into()],
         )
     }
 
@@ -67,11 +78,13 @@ impl<S: Sql> Store<S> {
                        UNION ALL
                        SELECT min(defer_until) FROM bead WHERE {DEFERRED}
                        UNION ALL
+                       SELECT min(updated_at) + ?2 FROM bead WHERE {ORPHANS}
+                       UNION ALL
                        SELECT min(max(coalesce(not_before, 0), coalesce(defer_until, 0)))
                        FROM bead
-                       WHERE ? AND {QUEUE}) AS next"
+                       WHERE ?1 AND {QUEUE}) AS next"
             ),
-            &[i64::from(room).into()],
+            &[i64::from(room).into(), limits::ORPHAN_MS.into()],
         )?;
         Ok(at.map(Millis))
     }

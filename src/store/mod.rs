@@ -7,6 +7,7 @@ mod agent_events;
 mod agents;
 mod attempts;
 mod beads;
+mod breaker;
 mod config;
 mod convoys;
 mod dependencies;

@@ -45,6 +45,12 @@ pub struct ConfigView {
     pub merge_gates: Vec<Gate>,
     /// Whether the gates run all at once instead of in order.
     pub merge_gates_parallel: bool,
+    /// An agent that was silent for this long is told so, in milliseconds.
+    pub gupp_ms: i64,
+    /// A bead for agents on which nothing moved for longer is blocked, in milliseconds.
+    pub reaper_ms: i64,
+    /// What the runs of a bead may cost together, in dollars, as a text such as `2.50`; `0`: no bound.
+    pub max_budget_usd: String,
     /// The agents' environment, masked. What is sent replaces all of it; a masked value keeps the stored one.
     pub env_vars: BTreeMap<String, String>,
     /// The keys that are the rig's own, not the deployment's.

@@ -346,6 +346,10 @@ pub struct ExitReport {
     /// The last lines of its output, at most 4 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tail: Option<String>,
+    /// What the run cost, in millionths of a dollar, if it is known. Without it the rig looks for `"total_cost_usd":`
+    /// in the output, as an agent's JSON result has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd_micros: Option<i64>,
 }
 
 /// Whether the command succeeded.

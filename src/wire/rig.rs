@@ -372,8 +372,23 @@ pub struct RigStatus {
     pub max_agents: u32,
     /// Whether beads are claimed.
     pub dispatch_enabled: bool,
+    /// While the rig's starts fail: why nothing is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerView>,
     /// When the next tick is due; none: never.
     pub next_tick_at: Option<String>,
+}
+
+/// A rig whose starts fail so often that one is tried at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BreakerView {
+    /// In words.
+    pub message: String,
+    /// Since when.
+    pub open_since: String,
+    /// When the next start is tried.
+    pub next_probe_at: String,
 }
 
 /// The health of a rig.

@@ -129,6 +129,8 @@ pub(crate) struct TestRig {
     pub(crate) stops: Vec<(String, i64)>,
     /// The merges that were asked for, in order.
     pub(crate) merges: Vec<MergeRequest>,
+    /// The lines that were to be handed to processes.
+    pub(crate) nudges: Vec<(String, String)>,
 }
 
 impl TestRig {
@@ -151,6 +153,7 @@ impl TestRig {
             starts: Vec::new(),
             stops: Vec::new(),
             merges: Vec::new(),
+            nudges: Vec::new(),
         }
     }
 
@@ -170,6 +173,7 @@ impl TestRig {
                 Effect::Start(start) => self.starts.push(*start),
                 Effect::Merge(merge) => self.merges.push(*merge),
                 Effect::Stop { agent, attempt, .. } => self.stops.push((agent, attempt)),
+                Effect::Nudge { agent, text } => self.nudges.push((agent, text)),
                 Effect::WakeAt(at) => self.wake = Some(self.wake.map_or(at, |set| set.min(at))),
                 Effect::Tell(_) => {}
             }

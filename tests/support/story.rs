@@ -5,6 +5,8 @@
 //! loose b1 fix the parser         the same without acceptance criteria
 //! wait 30s
 //! tick                            one tick; the container answers as it is
+//! watch 31m                       ticks every 30 s for so long; nobody prints anything
+//! chatty 31m                      the same, and every process prints all the time
 //! container up|down|full|refuses  how it answers from now on
 //! container mute|deaf             `mute` starts, but its answer is lost; `deaf` never gets the request
 //! container forgets               it was restarted: it knows no run any more
@@ -19,6 +21,8 @@
 //! ann needs b2 b1 [related]       b2 depends on b1; without a type, b1 blocks b2
 //! ann frees b2 b1 | ann parent b2 b1 | ann unparent b2 | ann delete b1 | ann shelve b1 1h
 //! show b1 | why b1                its state; the words for why it waits
+//! agent Toast | mail Toast        its status; what waits for it
+//! escalations                     those that want somebody
 //! ready | blocked                 the lists
 //! next                            when the rig wants to be woken
 //! ```
@@ -42,6 +46,7 @@ struct Process {
     start: StartAgent,
     over: Option<i32>,
     started: Millis,
+    printed: Millis,
 }
 
 pub(crate) struct Story {
@@ -97,6 +102,37 @@ impl Story {
             }
             ["tick"] => {
                 self.tick();
+                Ok(())
+            }
+            [how @ ("watch" | "chatty"), time] => {
+                let until = self.rig.now.plus(millis(time));
+                while self.rig.now < until {
+                    self.rig.pass(30_000.min(until.since(self.rig.now)));
+                    if *how == "chatty" {
+                        self.print();
+                    }
+                    self.tick();
+                }
+                Ok(())
+            }
+            ["agent", who] => {
+                let id = self.agent(who);
+                let it = self.rig.engine.agent(&id, self.rig.now).unwrap();
+                self.told.push(it.status);
+                Ok(())
+            }
+            ["mail", who] => {
+                let id = self.agent(who);
+                for mail in self.rig.engine.store.waiting_mail(&id).unwrap() {
+                    self.told.push(format!("{}: {}: {}", mail.from, mail.subject, mail.body));
+                }
+                Ok(())
+            }
+            ["escalations"] => {
+                let query = [("acknowledged".to_owned(), "false".to_owned())];
+                for it in self.rig.engine.list_escalations(&query, self.rig.now).unwrap() {
+                    self.told.push(format!("{} {} x{}", it.bead.title, it.severity, it.count));
+                }
                 Ok(())
             }
             ["container", "forgets"] => {
@@ -186,6 +222,14 @@ impl Story {
         }
     }
 
+    /// Every process that is there prints something.
+    fn print(&mut self) {
+        let now = self.rig.now;
+        for process in self.processes.values_mut().flatten().filter(|it| it.over.is_none()) {
+            process.printed = now;
+        }
+    }
+
     /// The container's side of a start.
     fn start(&mut self, start: StartAgent) {
         let number = self.ordinal(start.attempt);
@@ -195,7 +239,7 @@ impl Story {
         let here = matches!(self.mode.as_str(), "up" | "mute");
         if here && known.iter().all(|it| it.start.attempt != attempt) {
             self.known.insert(attempt);
-            known.push(Process { start, over: None, started: self.rig.now });
+            known.push(Process { start, over: None, started: self.rig.now, printed: self.rig.now });
         }
         let answer = match self.mode.as_str() {
             "up" => StartAnswer::Accepted,
@@ -229,6 +273,7 @@ impl Story {
             signal: None,
             boot_id: None,
             output_tail: Some("thread 'main' panicked\n".to_owned()),
+            cost_usd_micros: None,
         };
         if reported { self.apply(Command::Exited(container(), id, report)) } else { Ok(()) }
     }
@@ -355,6 +400,7 @@ impl Story {
     fn hear(&mut self, effects: &[Effect]) {
         let told = effects.iter().filter_map(|effect| match effect {
             Effect::Tell(tell) => line(tell),
+            Effect::Nudge { agent, .. } => Some(format!("line to {agent}")),
             _ => None,
         });
         self.told.extend(told);
@@ -436,7 +482,7 @@ fn line(tell: &Tell) -> Option<String> {
 }
 
 fn status(process: &Process) -> AgentStatus {
-    let at = process.started.to_string();
+    let (at, printed) = (process.started.to_string(), process.printed.to_string());
     AgentStatus {
         agent_id: process.start.agent_id.clone(),
         rig_id: process.start.rig_id.clone(),
@@ -444,8 +490,8 @@ fn status(process: &Process) -> AgentStatus {
         attempt: process.start.attempt,
         job_id: process.start.job_id.clone(),
         status: if process.over.is_some() { Phase::Exited } else { Phase::Running },
-        started_at: at.clone(),
-        last_activity_at: at,
+        started_at: at,
+        last_activity_at: printed,
         exit_reason: process.over.map(|_| "exited".to_owned()),
         exit_code: process.over,
         output_tail: None,

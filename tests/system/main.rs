@@ -9,6 +9,7 @@
 //! | `starts` | a start that is refused or lost neither loses nor doubles the work |
 //! | `bounds` | runs are counted, room is limited, and what waits says why |
 //! | `unreachable` | a container that hangs does not make the rig hang |
+//! | `silent` | a run that does not move is told so |
 //! | `taken_back` | what a person takes back stops |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
@@ -30,6 +31,7 @@ mod proxy;
 mod restart;
 mod rig;
 mod runs;
+mod silent;
 mod smoke;
 mod starts;
 mod storm;

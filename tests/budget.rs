@@ -1,0 +1,112 @@
+//! What runs cost and what a bead may cost; and the agents that nobody needs any more.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use beadrig::command::Command;
+use beadrig::wire::container::{ExitReport, Outcome};
+use serde_json::json;
+use support::{TestRig, container};
+
+fn ended(attempt: i64, cost: Option<i64>, output: &str) -> ExitReport {
+    ExitReport {
+        status: Outcome::Failed,
+        reason: Some("exited".to_owned()),
+        attempt: Some(attempt),
+        exit_code: Some(1),
+        signal: None,
+        boot_id: None,
+        output_tail: Some(output.to_owned()),
+        cost_usd_micros: cost,
+    }
+}
+
+/// One run of a bead that ends in an error and cost so much.
+fn run(rig: &mut TestRig, cost: Option<i64>, output: &str) {
+    rig.pass(700_000);
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    let report = ended(start.attempt, cost, output);
+    rig.apply(Command::Exited(container(), start.agent_id, report)).unwrap();
+}
+
+#[test]
+fn a_bead_whose_runs_cost_what_they_may_is_not_started_again() {
+    let mut rig = TestRig::new();
+    let id = rig.assigned("dear");
+    run(&mut rig, Some(2_400_000), "");
+    assert_eq!(rig.tell(&id), "open attempts=1 waiting=back_off");
+    run(&mut rig, None, r#"{"type":"result","total_cost_usd":2.61,"num_turns":9}"#);
+    assert_eq!(rig.tell(&id), "blocked attempts=2 failure=budget");
+    let bead = rig.bead(&id);
+    let said = "budget: its runs cost 5.01 USD, 5 USD of MAX_BUDGET_USD";
+    assert_eq!(bead["failure"]["message"], said);
+    rig.pass(90_000_000);
+    rig.schedule();
+    assert_eq!(rig.starts.len(), 0);
+    // A person opens it again, and that is said.
+    assert_eq!(rig.operator("POST", &format!("/beads/{id}/reopen"), "").0, 200);
+    let events = rig.engine.store.events_of(&id).unwrap();
+    let reset = events.iter().find(|it| it.event == "attempts_reset").unwrap();
+    let said = "ann reopened it: 2 attempts, 0 losses and 5.01 USD count no more";
+    assert_eq!(reset.data.as_deref(), Some(said));
+    rig.schedule();
+    assert_eq!(rig.starts.len(), 1);
+}
+
+#[test]
+fn a_rig_and_a_bead_may_have_a_budget_of_their_own() {
+    let mut rig = TestRig::new();
+    assert_eq!(rig.operator("PATCH", "/config", r#"{"max_budget_usd": 0.5}"#).0, 200);
+    assert_eq!(rig.operator("GET", "/config", "").1["data"]["max_budget_usd"], "0.50");
+    let id = rig.assigned("cheap");
+    run(&mut rig, Some(500_000), "");
+    assert_eq!(rig.tell(&id), "blocked attempts=1 failure=budget");
+    let body = json!({"title": "more", "assignee": "agent", "acceptance_criteria": "works",
+        "metadata": {"max_budget_usd": 2}});
+    let id = rig.operator("POST", "/beads", &body.to_string()).1["data"]["id"].clone();
+    run(&mut rig, Some(1_900_000), "");
+    assert_eq!(rig.tell(id.as_str().unwrap()), "open attempts=1 waiting=back_off");
+    run(&mut rig, Some(200_000), "");
+    let bead = rig.bead(id.as_str().unwrap());
+    let said = "budget: its runs cost 2.10 USD, 2 USD of its own max_budget_usd";
+    assert_eq!(bead["failure"]["message"], said);
+    // 0 is no bound.
+    assert_eq!(rig.operator("PATCH", "/config", r#"{"max_budget_usd": "0"}"#).0, 200);
+    let id = rig.assigned("no bound");
+    run(&mut rig, Some(900_000_000), "");
+    assert_eq!(rig.tell(&id), "open attempts=1 waiting=back_off");
+    assert_eq!(rig.operator("PATCH", "/config", r#"{"max_budget_usd": "-1"}"#).0, 400);
+}
+
+#[test]
+fn an_agent_that_had_no_run_for_a_month_is_forgotten_and_one_that_holds_a_bead_is_not() {
+    const DAY: i64 = 86_400_000;
+    let mut rig = TestRig::new();
+    let bead = rig.assigned("short");
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    rig.operator("POST", &format!("/beads/{bead}/close"), "");
+    rig.apply(Command::Exited(container(), start.agent_id, ended(start.attempt, None, "")))
+        .unwrap();
+    // Held back: its bead is put off by a back-off of its own.
+    let made = rig.operator("POST", "/agents", r#"{"role":"mayor","name":"m","identity":"m"}"#);
+    assert_eq!(made.0, 201);
+    let names =
+        |rig: &mut TestRig| rig.operator("GET", "/agents", "").1["data"].as_array().unwrap().len();
+    rig.pass(29 * DAY);
+    rig.schedule();
+    assert_eq!(names(&mut rig), 2);
+    rig.pass(2 * DAY);
+    rig.schedule();
+    assert_eq!(names(&mut rig), 1, "the mayor stays");
+    // One that is used stays.
+    rig.assigned("long");
+    for _ in 0..3 {
+        rig.schedule();
+        rig.accept();
+        rig.pass(20 * DAY);
+    }
+    assert_eq!(names(&mut rig), 2);
+}
