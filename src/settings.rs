@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use crate::town::Patience;
+
 /// The settings of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -33,12 +35,16 @@ pub struct Settings {
     pub heartbeat_stale_ms: i64,
     /// `RUN_TIMEOUT_S`: a run may take so long.
     pub run_timeout_s: u32,
+    /// `CONTAINER_GRACE_MS`: so long after its start nothing is expected of a container.
+    pub container_grace_ms: i64,
+    /// `CONTAINER_WEDGED_MS`: a container that has not answered for so long is replaced.
+    pub container_wedged_ms: i64,
     /// `CORS_ORIGIN`: the origin whose pages may call the API; none without it.
     pub cors_origin: Option<String>,
 }
 
 /// The name of every setting, for those who want to refuse one that does not exist.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 16] = [
     "TOWN",
     "AGENT_COMMAND",
     "AGENT_MODEL",
@@ -52,6 +58,8 @@ pub const NAMES: [&str; 14] = [
     "START_TIMEOUT_MS",
     "HEARTBEAT_STALE_MS",
     "RUN_TIMEOUT_S",
+    "CONTAINER_GRACE_MS",
+    "CONTAINER_WEDGED_MS",
     "CORS_ORIGIN",
 ];
 
@@ -88,6 +96,8 @@ impl Default for Settings {
             start_timeout_ms: 60_000,
             heartbeat_stale_ms: 90_000,
             run_timeout_s: 2_700,
+            container_grace_ms: 120_000,
+            container_wedged_ms: 60_000,
             cors_origin: None,
         }
     }
@@ -155,8 +165,23 @@ impl Settings {
                 "seconds from 1 to 86400",
                 default.run_timeout_s,
             )?,
+            container_grace_ms: vars.millis(
+                "CONTAINER_GRACE_MS",
+                1_000,
+                default.container_grace_ms,
+            )?,
+            container_wedged_ms: vars.millis(
+                "CONTAINER_WEDGED_MS",
+                1_000,
+                default.container_wedged_ms,
+            )?,
             cors_origin: vars.origin("CORS_ORIGIN")?,
         })
+    }
+
+    /// How long a town bears a container that does not answer.
+    pub fn patience(&self) -> Patience {
+        Patience { grace_ms: self.container_grace_ms, wedged_ms: self.container_wedged_ms }
     }
 
     /// The wait after the `n`th run of a bead failed, in milliseconds.

@@ -100,6 +100,7 @@ impl Service {
             boot_id: boot_id.as_str().into(),
             began: Instant::now(),
             capacity: config.max_concurrency,
+            incarnation: config.incarnation,
             supervisor: supervisor.clone(),
         });
         let (listening, closed) = oneshot::channel::<()>();

@@ -46,6 +46,7 @@ const beadrig :Workerd.Worker = (
     (className = "Rig", uniqueKey = "beadrig-rig-v1", enableSql = true),
     (className = "TownContainer", uniqueKey = "beadrig-town-v1", enableSql = true{container}),
     (className = "Directory", uniqueKey = "beadrig-directory-v1", enableSql = true),
+    (className = "Watchdog", uniqueKey = "beadrig-watchdog-v1", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "state"),
 {engine});
@@ -74,9 +75,12 @@ fn bindings(options: &Options) -> String {
     texts.insert("PUBLIC_URL", options.port.url());
     texts.extend(options.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
     let mut out = String::new();
-    for (binding, class) in
-        [("RIG", "Rig"), ("TOWN_CONTAINER", "TownContainer"), ("DIRECTORY", "Directory")]
-    {
+    for (binding, class) in [
+        ("RIG", "Rig"),
+        ("TOWN_CONTAINER", "TownContainer"),
+        ("DIRECTORY", "Directory"),
+        ("WATCHDOG", "Watchdog"),
+    ] {
         line(&mut out, binding, &format!("durableObjectNamespace = {}", quoted(class)));
     }
     for secret in ["BEADRIG_TOKEN", "BEADRIG_JWT_SECRET"] {
