@@ -37,10 +37,11 @@ impl Patience {
         self.wedged_ms / i64::from(limits::CONTAINER_PROBES)
     }
 
-    /// After so long without an answer people are told in any case: as long as all replacements take.
+    /// After so long without an answer people are told in any case: twice as long as all replacements take, so that
+    /// it is about one that never comes up and that nothing replaces.
     fn told_ms(self) -> i64 {
         let replacements = i64::try_from(limits::CONTAINER_REPLACED_MAX).unwrap_or(i64::MAX);
-        (self.grace_ms + self.wedged_ms).saturating_mul(replacements + 1)
+        (self.grace_ms + self.wedged_ms).saturating_mul(2 * (replacements + 1))
     }
 }
 

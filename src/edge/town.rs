@@ -311,11 +311,16 @@ impl TownContainer {
         let escalation = Escalate {
             title: format!("The container of town {town} does not answer"),
             body: Some(format!(
-                "It has not answered since {}, and was replaced {} times since. The last that was seen of it: {}. {}",
+                "It has not answered since {}, and was replaced {} times since. The last that was seen of it: {}. \
+                 What is next: {}.",
                 outage.since,
                 outage.replaced,
                 outage.why,
-                self.beyond_help(ours),
+                if outage.given_up {
+                    self.beyond_help(ours)
+                } else {
+                    "it is started again and again".to_owned()
+                },
             )),
             severity: Some("high".to_owned()),
             cause: Some(format!("container of {town} since {}", outage.since.0)),

@@ -9,6 +9,9 @@
 //! | `starts` | a start that is refused or lost neither loses nor doubles the work |
 //! | `bounds` | runs are counted, room is limited, and what waits says why |
 //! | `unreachable` | a container that hangs does not make the rig hang |
+//! | `many` | many starts that take long are under way at once |
+//! | `watchdog` | an alarm that was lost is set again, an outage of the container is told of |
+//! | `versions` | two parts of two versions say so, and lose nothing |
 //! | `taken_back` | what a person takes back stops |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
@@ -24,6 +27,7 @@ mod access;
 mod bounds;
 mod faults;
 mod kills;
+mod many;
 mod proxy;
 mod restart;
 mod rig;
@@ -35,3 +39,5 @@ mod support;
 mod taken_back;
 mod towns;
 mod unreachable;
+mod versions;
+mod watchdog;
