@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_a_start_is_optional_and_a_number() {
+        assert_eq!(read(&[]).unwrap().incarnation, None);
+        let number = read(&[("BEADRIG_INCARNATION", "1767225600000")]).unwrap().incarnation;
+        assert_eq!(number, Some(1_767_225_600_000));
+        let refused = read(&[("BEADRIG_INCARNATION", "first")]).unwrap_err();
+        assert_eq!(refused, "BEADRIG_INCARNATION takes a number, not \"first\"");
+    }
+
+    #[test]
     fn a_short_token_is_refused_without_being_shown() {
         let refused = read(&[("BEADRIG_CONTAINER_TOKEN", "hunter2")]).unwrap_err();
         assert_eq!(refused, "BEADRIG_CONTAINER_TOKEN takes at least 32 visible ASCII characters");

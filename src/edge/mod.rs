@@ -9,6 +9,7 @@
 //! | `rig` | the Durable Object of a rig: requests and the alarm |
 //! | `perform` | effects: asking the container, arming the alarm, telling |
 //! | `town` | the Durable Object that owns a town's container |
+//! | `container` | what `worker` lacks of the platform's container |
 //! | `directory` | the Durable Object of a user's towns and rigs |
 //! | `watchdog` | the Durable Object that looks after the rigs' alarms from outside |
 //! | `http` | bodies with a bound, answers, deadlines |
@@ -17,6 +18,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod config;
+mod container;
 mod directory;
 mod http;
 mod perform;

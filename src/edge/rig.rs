@@ -33,6 +33,9 @@ const RETRY_MS: i64 = 5_000;
 /// The next tick after one that was given up, in milliseconds: within 10 s of its beginning.
 const GIVEN_UP_MS: i64 = 1_000;
 
+/// How long it may take to tell the watchdog, in milliseconds: the alarm waits for it.
+const BE_KNOWN_MS: u64 = 1_500;
+
 /// Under this key of its storage the rig keeps when it told the watchdog that it has work.
 const KNOWN: &str = "known_at";
 
@@ -230,7 +233,8 @@ impl Rig {
             set => {
                 self.set_alarm(at.since(now())).await?;
                 if set.is_none() {
-                    self.be_known().await;
+                    // Boxed: it is rare, and each tick would carry it.
+                    Box::pin(self.be_known()).await;
                 }
                 Ok(())
             }
@@ -259,12 +263,13 @@ impl Rig {
         if self.known.load(Ordering::Relaxed) {
             return;
         }
-        let storage = self.state.storage();
-        let told = match storage.get::<i64>(KNOWN).await {
-            Ok(Some(at)) if now().since(Millis(at)) < limits::KNOWN_MS => Ok(()),
-            _ => self.say_known().await,
-        };
-        match told {
+        let told = within(BE_KNOWN_MS, async {
+            match self.state.storage().get::<i64>(KNOWN).await {
+                Ok(Some(at)) if now().since(Millis(at)) < limits::KNOWN_MS => Ok(()),
+                _ => self.say_known().await,
+            }
+        });
+        match told.await.unwrap_or_else(|| Err(format!("not within {BE_KNOWN_MS} ms"))) {
             Ok(()) => self.known.store(true, Ordering::Relaxed),
             Err(err) => say_fault(&format!("the watchdog does not know of the rig: {err}")),
         }

@@ -10,14 +10,15 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use js_sys::{Function, Object, Promise, Reflect};
-use wasm_bindgen::{JsCast as _, JsValue};
+use js_sys::Object;
+use wasm_bindgen::JsValue;
 use worker::{
     AbortController, AbortSignal, Container, Delay, DurableObject, Env, Fetch, Headers, Method,
     Request, RequestInit, Response, Result, State, durable_object, web_sys,
 };
 
 use super::config::Config;
+use super::container::{call, keep, set};
 use super::http::{self, answer, now, refuse, within};
 use crate::id::Millis;
 use crate::limits;
@@ -119,7 +120,10 @@ impl DurableObject for TownContainer {
         }
         let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
         match self.send(req.method(), &format!("{path}{query}"), &body, ANSWER_MS).await {
-            Ok(response) => Ok(response),
+            Ok(response) => {
+                self.answered.store(now().0, Ordering::Relaxed);
+                Ok(response)
+            }
             // It was sent: nobody knows whether it was done.
             Err(why) => problem(504, "unknown", &why),
         }
@@ -165,7 +169,9 @@ impl TownContainer {
         if self.is_ours()? {
             let container = self.container()?;
             self.up(&container).await?;
-            keep(&container).await?;
+            if let Err(why) = keep(&container, INACTIVE_MS, PROBE_MS).await {
+                return Err(self.unwell(why, rig).await);
+            }
         }
         // Whoever asks while it comes up waits with the one that started it.
         let until = Millis(self.started.load(Ordering::Relaxed)).plus(BOOT_MS);
@@ -173,7 +179,7 @@ impl TownContainer {
             match self.probe().await {
                 Ok(who) => match self.watched(|watch| watch.meets(&who)).await? {
                     Ok(()) => return self.well().await,
-                    Err(Stranger::Protocol(why)) => return Err(self.speaks_otherwise(why)),
+                    Err(Stranger::Protocol(why)) => return Err(NotReady { code: "protocol", why }),
                     // The one before is still there; it is asked again like one that does not answer.
                     Err(Stranger::Incarnation(why)) if now() >= until => {
                         return Err(self.unwell(why, rig).await);
@@ -219,17 +225,16 @@ impl TownContainer {
     async fn probe(&self) -> std::result::Result<Who, String> {
         let mut response = self.send(Method::Get, "/health", &[], PROBE_MS).await?;
         let status = response.status_code();
-        let who = match within(PROBE_MS, response.json::<Who>()).await {
+        match within(PROBE_MS, response.json::<Who>()).await {
             _ if status != 200 => Err(format!("the container's health answers {status}")),
-            Some(Ok(who)) => return Ok(who),
+            Some(Ok(who)) => Ok(who),
             Some(Err(_)) => Err("the container's health cannot be read".to_owned()),
             None => Err(format!("the container did not say how it is within {PROBE_MS} ms")),
-        };
-        self.answered.store(0, Ordering::Relaxed);
-        who
+        }
     }
 
     async fn well(&self) -> std::result::Result<(), NotReady> {
+        self.answered.store(now().0, Ordering::Relaxed);
         if let Some(outage) = self.watched(|watch| watch.answered(now())).await? {
             let what = recovered(&outage);
             self.say("container_recovered", &what);
@@ -242,11 +247,6 @@ impl TownContainer {
             }
         }
         Ok(())
-    }
-
-    fn speaks_otherwise(&self, why: String) -> NotReady {
-        self.answered.store(0, Ordering::Relaxed);
-        NotReady { code: "protocol", why }
     }
 
     /// The container did not answer as it should: counts it, and does what follows.
@@ -498,16 +498,16 @@ impl TownContainer {
             self.container()?.get_tcp_port(PORT)?.fetch_request(request).await
         };
         let sent = within(ms, work).await;
-        let at = if matches!(sent, Some(Ok(_))) { now().0 } else { 0 };
-        self.answered.store(at, Ordering::Relaxed);
-        match sent {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(err)) => Err(format!("the container does not answer: {err}")),
+        let why = match sent {
+            Some(Ok(response)) => return Ok(response),
+            Some(Err(err)) => format!("the container does not answer: {err}"),
             None => {
                 controller.abort();
-                Err(format!("the container did not answer within {ms} ms"))
+                format!("the container did not answer within {ms} ms")
             }
-        }
+        };
+        self.answered.store(0, Ordering::Relaxed);
+        Err(why)
     }
 
     /// A request that the signal ends wherever it is: a connection that stays open keeps the container awake.
@@ -545,30 +545,6 @@ fn recovered(outage: &Outage) -> String {
     format!(
         "the container answers again: it was away for {seconds} s and was replaced {replaced} times"
     )
-}
-
-/// Tells the platform not to end the container with this object, which sleeps between two requests.
-async fn keep(container: &Container) -> std::result::Result<(), String> {
-    let promise = call(container, "setInactivityTimeout", &JsValue::from_f64(INACTIVE_MS))?;
-    let promise: Promise = promise.dyn_into().map_err(|err| format!("{err:?}"))?;
-    let settled = within(PROBE_MS, wasm_bindgen_futures::JsFuture::from(promise)).await;
-    settled.map_or(Ok(()), |done| done.map(drop).map_err(|err| format!("{err:?}")))
-}
-
-fn call(
-    container: &Container,
-    method: &str,
-    argument: &JsValue,
-) -> std::result::Result<JsValue, String> {
-    let raw: &JsValue = container.as_ref();
-    let function: Function = Reflect::get(raw, &method.into())
-        .and_then(wasm_bindgen::JsCast::dyn_into)
-        .map_err(|_| format!("the platform's container has no {method}"))?;
-    function.call1(raw, argument).map_err(|err| format!("{method}: {err:?}"))
-}
-
-fn set(object: &Object, name: &str, value: &JsValue) -> std::result::Result<(), String> {
-    Reflect::set(object, &name.into(), value).map(drop).map_err(|err| format!("{err:?}"))
 }
 
 fn problem(status: u16, code: &str, error: &str) -> Result<Response> {
