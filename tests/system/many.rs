@@ -50,11 +50,11 @@ fn thirty_starts_that_take_two_seconds_each_are_under_way_within_three() {
     let spread = began[STARTS - 1] - began[0];
     eprintln!("{STARTS} starts that take {EACH:?} each were under way within {spread:?}");
     assert!(spread < ALL, "{spread:?}");
-    let begin = began[0];
+    let first = began[0];
     for id in &made {
         let bead = rig.status_until(id, "closed", LATER * 2);
         assert_eq!(bead["attempts"], 1, "{bead:#}");
         assert_eq!(rig.runs.of(id).len(), 1, "{}", rig.runs.told());
     }
-    eprintln!("their work was done {:?} after the first", begin.elapsed());
+    eprintln!("their work was done {:?} after the first", first.elapsed());
 }
