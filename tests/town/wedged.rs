@@ -10,7 +10,7 @@ use crate::machine::Boot;
 use crate::support::{SOON, World, until};
 
 /// What takes three replacements, each after its grace.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn impatient(options: Options) -> Options {
     options.set("CONTAINER_GRACE_MS", 2_000).set("CONTAINER_WEDGED_MS", 2_000)

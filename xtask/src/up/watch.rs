@@ -165,7 +165,7 @@ mod tests {
         assert!(rounds.is_due(begin + ROUND_EVERY));
         assert!(!rounds.is_due(begin + ROUND_EVERY * 3 / 2));
         let (end, ended) = std::sync::mpsc::channel::<()>();
-        rounds.under_way = Some(std::thread::spawn(move || drop(ended.recv())));
+        rounds.under_way = Some(std::thread::spawn(move || assert!(ended.recv().is_err())));
         assert!(!rounds.is_due(begin + ROUND_EVERY * 2), "one is under way");
         drop(end);
         rounds.under_way.take().unwrap().join().unwrap();
