@@ -96,7 +96,8 @@ impl Rig {
         }
         match response.json::<Problem>().await {
             Ok(problem) => match problem.code.as_str() {
-                "unknown" => StartAnswer::Unknown(problem.error),
+                // A fault of its own, such as in the last moments of a service that ends: it may have begun it before.
+                "unknown" | "internal" => StartAnswer::Unknown(problem.error),
                 // Certainly not started; and what is wrong is the container, not the bead.
                 "capacity" | "unauthorized" | "protocol" => StartAnswer::NoRoom(problem.error),
                 _ => StartAnswer::Refused(problem.error),
