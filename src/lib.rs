@@ -21,6 +21,7 @@ pub mod review;
 pub mod settings;
 pub mod store;
 pub mod token;
+pub mod town;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]

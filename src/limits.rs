@@ -84,6 +84,28 @@ pub const LOSSES_MAX: usize = 10;
 /// Waits after the container had no room, in milliseconds, the last one for ever.
 pub const CAPACITY_BACK_OFF_MS: [i64; 5] = [5_000, 15_000, 30_000, 60_000, 120_000];
 
+/// Probes of a town's container that must fail before it is replaced: one may be lost, and two have been.
+pub const CONTAINER_PROBES: u32 = 3;
+
+/// Containers of a town that are replaced …
+pub const CONTAINER_REPLACED_MAX: usize = 3;
+
+/// … in this time, in milliseconds; what three new ones did not mend, a fourth will not.
+pub const CONTAINER_REPLACED_WINDOW_MS: i64 = HOUR_MS;
+
+/// Rigs that the watchdog knows: those with work. One more is not looked after until another has none.
+pub const RIGS_WATCHED_MAX: usize = 10_000;
+
+/// Rigs that the watchdog asks in one round; the next round goes on there. At 20 at once and 2 s each it takes less
+/// than a minute.
+pub const RIGS_A_ROUND: usize = 500;
+
+/// How late an alarm may be before it counts as lost, in milliseconds: the platform needs up to a minute in a failover.
+pub const ALARM_LATE_MS: i64 = 90_000;
+
+/// A rig with work tells the watchdog again after so long, in milliseconds: either may have been restored to yesterday.
+pub const KNOWN_MS: i64 = 24 * HOUR_MS;
+
 /// A run that said `done` may finish by itself for this long before it is ended, in milliseconds.
 pub const DONE_GRACE_MS: i64 = 30_000;
 

@@ -60,6 +60,8 @@ pub enum Code {
     IdempotencyMismatch,
     /// A bound was reached.
     LimitReached,
+    /// The container speaks another version of the protocol.
+    Protocol,
     /// The body is too large.
     TooLarge,
     /// The route is there, the method is not.
@@ -83,6 +85,7 @@ impl Code {
             Self::Exists => "already_exists",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::LimitReached => "limit_reached",
+            Self::Protocol => "protocol",
             Self::TooLarge => "too_large",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ObjectUnavailable => "unavailable",
@@ -100,6 +103,8 @@ impl Code {
             Self::MethodNotAllowed => 405,
             Self::Conflict | Self::StaleAttempt | Self::Exists | Self::IdempotencyMismatch => 409,
             Self::TooLarge => 413,
+            // Not 409, which tells the container never to send it again.
+            Self::Protocol => 426,
             Self::LimitReached => 429,
             Self::NotConfigured => 500,
             Self::ObjectUnavailable => 503,

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use crate::town::Patience;
+
 /// The settings of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -39,12 +41,16 @@ pub struct Settings {
     pub reaper_ms: i64,
     /// `MAX_BUDGET_USD`: what the runs of a bead may cost together, in millionths of a dollar; 0: no bound.
     pub max_budget_micros: i64,
+    /// `CONTAINER_GRACE_MS`: so long after its start nothing is expected of a container.
+    pub container_grace_ms: i64,
+    /// `CONTAINER_WEDGED_MS`: a container that has not answered for so long is replaced.
+    pub container_wedged_ms: i64,
     /// `CORS_ORIGIN`: the origin whose pages may call the API; none without it.
     pub cors_origin: Option<String>,
 }
 
 /// The name of every setting, for those who want to refuse one that does not exist.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 19] = [
     "TOWN",
     "AGENT_COMMAND",
     "AGENT_MODEL",
@@ -61,6 +67,8 @@ pub const NAMES: [&str; 17] = [
     "GUPP_MS",
     "REAPER_MS",
     "MAX_BUDGET_USD",
+    "CONTAINER_GRACE_MS",
+    "CONTAINER_WEDGED_MS",
     "CORS_ORIGIN",
 ];
 
@@ -111,6 +119,8 @@ impl Default for Settings {
             gupp_ms: 1_800_000,
             reaper_ms: 1_800_000,
             max_budget_micros: 5_000_000,
+            container_grace_ms: 120_000,
+            container_wedged_ms: 60_000,
             cors_origin: None,
         }
     }
@@ -186,6 +196,16 @@ impl Settings {
                 default.max_budget_micros,
                 micros,
             )?,
+            container_grace_ms: vars.millis(
+                "CONTAINER_GRACE_MS",
+                1_000,
+                default.container_grace_ms,
+            )?,
+            container_wedged_ms: vars.millis(
+                "CONTAINER_WEDGED_MS",
+                1_000,
+                default.container_wedged_ms,
+            )?,
             cors_origin: vars.origin("CORS_ORIGIN")?,
         })
     }
@@ -194,6 +214,11 @@ impl Settings {
     /// sign of life that is written to the next. What lies in such a gap is nobody's silence.
     pub fn watch_gap_ms(&self) -> i64 {
         self.heartbeat_stale_ms.max(self.active_alarm_ms) + crate::limits::SEEN_EVERY_MS
+    }
+
+    /// How long a town bears a container that does not answer.
+    pub fn patience(&self) -> Patience {
+        Patience { grace_ms: self.container_grace_ms, wedged_ms: self.container_wedged_ms }
     }
 
     /// The wait after the `n`th run of a bead failed, in milliseconds.

@@ -93,6 +93,11 @@ impl Secrets {
         self.signing.iter().map(|it| container_token(it, town)).collect()
     }
 
+    /// What the deployment's own objects show each other.
+    pub fn operator_token(&self) -> &str {
+        self.operator.first().map(String::as_str).unwrap_or_default()
+    }
+
     /// Tells who sent this `Authorization` header.
     ///
     /// It needs no storage, so the worker asks it before it wakes an object for a stranger.

@@ -153,7 +153,7 @@ fn what_is_not_there_is_refused_and_what_is_not_allowed_too() {
         GET /nothing 
             404 not_found: Not found
         POST /heartbeats {"protocol":2,"boot_id":"b","agents":[]}
-            409 conflict: protocol 2 is not 1; roll out both parts
+            426 protocol: protocol 2 is not 1; roll out both parts
     "#]]
     .assert_eq(&said);
 }

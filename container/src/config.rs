@@ -26,6 +26,7 @@ It takes no arguments; it reads its settings from the environment:
   BEADRIG_URL               where the rig API is, http:// or https:// (required)
   BEADRIG_CONTAINER_LISTEN  address and port to listen on (0.0.0.0:8080)
   BEADRIG_DATA_DIR          where runs have their working directories (/var/lib/beadrig)
+  BEADRIG_INCARNATION       the number of this start, given by the town; shown in /health (none)
   BEADRIG_AGENTS_DIR        put first on the agents' PATH (the directory of this program)
   HEARTBEAT_MS              between two heartbeats, in milliseconds (30000)
   GRACE_MS                  between TERM and KILL, in milliseconds (10000)
@@ -51,6 +52,8 @@ pub struct Config {
     pub rig_url: String,
     /// Where runs have their working directories.
     pub data_dir: PathBuf,
+    /// The number of this start, if a town gave one.
+    pub incarnation: Option<i64>,
     /// First on the agents' `PATH`; the program's own directory comes next.
     pub agents_dir: PathBuf,
     /// Between two heartbeats.
@@ -97,6 +100,7 @@ impl Config {
             token: Secret::new(token),
             rig_url: rig_url(get("BEADRIG_URL"))?,
             data_dir: get("BEADRIG_DATA_DIR").unwrap_or_else(|| DATA_DIR_DEFAULT.to_owned()).into(),
+            incarnation: get("BEADRIG_INCARNATION").map(incarnation).transpose()?,
             agents_dir: get("BEADRIG_AGENTS_DIR").map_or_else(program_dir, PathBuf::from),
             heartbeat: Duration::from_millis(millis("HEARTBEAT_MS", HEARTBEAT_MS_DEFAULT, 10)?),
             grace: Duration::from_millis(millis("GRACE_MS", GRACE_MS_DEFAULT, 0)?),
@@ -136,6 +140,11 @@ pub(crate) fn number(
     number.ok_or_else(|| {
         bad(name, format!("takes a whole number from {min} to {max}, not {value:?}"))
     })
+}
+
+fn incarnation(value: String) -> Result<i64, ConfigError> {
+    let takes = |_| bad("BEADRIG_INCARNATION", format!("takes a number, not {value:?}"));
+    value.trim().parse().map_err(takes)
 }
 
 pub(crate) fn bad(name: &'static str, problem: impl Into<String>) -> ConfigError {
@@ -183,6 +192,15 @@ mod tests {
         );
         assert_eq!(refused("BEADRIG_URL", " "), "BEADRIG_URL is required");
         assert!(refused("BEADRIG_CONTAINER_LISTEN", "8080").contains("0.0.0.0:8080"));
+    }
+
+    #[test]
+    fn the_number_of_a_start_is_optional_and_a_number() {
+        assert_eq!(read(&[]).unwrap().incarnation, None);
+        let number = read(&[("BEADRIG_INCARNATION", "1767225600000")]).unwrap().incarnation;
+        assert_eq!(number, Some(1_767_225_600_000));
+        let refused = read(&[("BEADRIG_INCARNATION", "first")]).unwrap_err();
+        assert_eq!(refused, "BEADRIG_INCARNATION takes a number, not \"first\"");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beadrig::wire::container::Secret;
+use beadrig::wire::{PROTOCOL, PROTOCOL_HEADER};
 use reqwest::StatusCode;
 use serde::Serialize;
 use thiserror::Error;
@@ -68,6 +69,7 @@ impl Rig {
             .post(format!("{}/api/rigs/{path}", self.base))
             .bearer_auth(self.token.expose())
             .header("content-type", "application/json")
+            .header(PROTOCOL_HEADER, PROTOCOL)
             .body(body);
         let mut answer = request.send().await.map_err(whole)?;
         let mut bytes = Vec::new();

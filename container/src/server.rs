@@ -11,14 +11,14 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use beadrig::token;
-use beadrig::wire::PROTOCOL;
 use beadrig::wire::container::{
     AgentList, Health, Message, Problem, Secret, StartAgent, StopAgent,
 };
+use beadrig::wire::{PROTOCOL, PROTOCOL_HEADER};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,8 @@ pub struct Shared {
     pub began: Instant,
     /// How many agents may run at once.
     pub capacity: usize,
+    /// The number that the town gave this start.
+    pub incarnation: Option<i64>,
     /// Who knows the agents.
     pub supervisor: Supervisor,
     /// The jobs.
@@ -68,6 +70,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(health)
         .merge(jobs::routes::router(&shared))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(map_response(versioned))
         .with_state(shared)
 }
 
@@ -111,7 +114,13 @@ impl From<Denial> for Refusal {
 
 async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     if shown(request.headers()).is_some_and(|shown| token::same(shown, shared.token.expose())) {
-        return next.run(request).await;
+        // Who says nothing of it speaks as it was before there was more than one.
+        return match spoken(request.headers()) {
+            Some(protocol) if protocol != PROTOCOL => {
+                Refusal::from(Denial::Protocol(protocol)).into_response()
+            }
+            _ => next.run(request).await,
+        };
     }
     let what = "this takes the container's token: Authorization: Bearer <token>";
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", what);
@@ -121,6 +130,17 @@ async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Re
 /// The token that a request shows.
 pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
     token::bearer(headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()))
+}
+
+/// Which version a request says that it is in; one that is no number is none that we speak.
+fn spoken(headers: &HeaderMap) -> Option<u32> {
+    let value = headers.get(PROTOCOL_HEADER)?;
+    Some(value.to_str().ok().and_then(|value| value.trim().parse().ok()).unwrap_or(0))
+}
+
+async fn versioned(mut response: Response) -> Response {
+    response.headers_mut().insert(PROTOCOL_HEADER, PROTOCOL.into());
+    response
 }
 
 async fn unknown_route(request: Request) -> Refusal {
@@ -143,6 +163,7 @@ async fn health(State(shared): State<Shared>) -> Answer {
         agents: agents as u64,
         capacity: shared.capacity as u64,
         uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
+        incarnation: shared.incarnation,
     };
     let fullness = Fullness::of(&shared.jobs, health.agents, health.capacity).await;
     Ok(json(StatusCode::OK, &HealthWithJobs { health, fullness }))

@@ -108,6 +108,7 @@ impl Service {
             boot_id: boot_id.as_str().into(),
             began: Instant::now(),
             capacity: config.max_concurrency,
+            incarnation: config.incarnation,
             supervisor: supervisor.clone(),
             jobs: jobs.clone(),
         });

@@ -58,7 +58,7 @@ pub(super) fn heartbeats<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
     let beats: Heartbeats = call.body()?;
     if beats.protocol != PROTOCOL {
         let message = format!("protocol {} is not {PROTOCOL}; roll out both parts", beats.protocol);
-        return Err(Refusal::new(Code::Conflict, message).into());
+        return Err(Refusal::new(Code::Protocol, message).into());
     }
     let verdicts = match call.apply(Command::Heartbeats(beats.agents))? {
         Reply::Verdicts(verdicts) => verdicts,

@@ -94,6 +94,18 @@ pub fn wants_alarm(path: &str) -> bool {
 /// The API for programs that read descriptions; a test writes it.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
+/// Refuses what a container says in another version of the protocol; `spoken` is what it says of it.
+pub fn speaks(caller: &Caller, spoken: Option<&str>) -> Result<(), Refusal> {
+    match (caller, spoken) {
+        // A container of before the header says it in the body alone.
+        (Caller::Container { .. }, Some(spoken)) if spoken.trim() != PROTOCOL.to_string() => {
+            let message = format!("protocol {spoken:?} is not {PROTOCOL}; roll out both parts");
+            Err(Refusal::new(Code::Protocol, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Answers a request. `HEAD` is `GET`, whose body the edge then leaves out.
 pub fn handle<S: Sql + 'static>(
     engine: &Engine<S>,

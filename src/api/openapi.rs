@@ -260,6 +260,9 @@ fn possible(access: Access, changes: bool) -> Vec<u16> {
         // An agent whose run is over may not read either.
         all.push(409);
     }
+    if matches!(access, Access::Container | Access::Report) {
+        all.push(426);
+    }
     all.sort_unstable();
     all
 }
@@ -273,6 +276,7 @@ fn refusals() -> Value {
         ("405", "The path is there, the method is not; `Allow` says which are."),
         ("409", "The thing is in a state in which this cannot be done."),
         ("413", "The body, or a text in it, is too large."),
+        ("426", "The container speaks another version of the protocol; roll out both parts."),
         ("429", "A bound was reached."),
         ("500", "The rig is at fault; the log has more under the id in the text."),
         ("503", "The rig could not be reached; ask again."),

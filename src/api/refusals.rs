@@ -22,6 +22,7 @@ pub(super) fn trace<S: Sql>(
         Code::Forbidden
         | Code::StaleAttempt
         | Code::IdempotencyMismatch
+        | Code::Protocol
         | Code::TooLarge
         | Code::LimitReached => true,
         Code::Invalid

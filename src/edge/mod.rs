@@ -9,15 +9,18 @@
 //! | `rig` | the Durable Object of a rig: requests and the alarm |
 //! | `perform` | effects: asking the container, arming the alarm, telling |
 //! | `town` | the Durable Object that owns a town's container |
+//! | `container` | what `worker` lacks of the platform's container |
 //! | `directory` | the Durable Object of a user's towns and rigs |
 //! | `hall` | the Durable Object of a town as one thing |
 //! | `peers` | asking other objects |
+//! | `watchdog` | the Durable Object that looks after the rigs' alarms from outside |
 //! | `http` | bodies with a bound, answers, deadlines |
 //! | `sql` | a Durable Object's SQLite as the store's seam |
 
 #[cfg(feature = "bench")]
 mod bench;
 mod config;
+mod container;
 mod directory;
 mod hall;
 mod http;
@@ -26,8 +29,11 @@ mod perform;
 mod rig;
 mod sql;
 mod town;
+mod watchdog;
 
-use worker::{Context, Env, Method, Request, Response, Result, event};
+use worker::{
+    Context, Env, Method, Request, Response, Result, ScheduleContext, ScheduledEvent, event,
+};
 
 use crate::api;
 use crate::refusal::{Code, Refusal};
@@ -47,6 +53,17 @@ async fn fetch(req: Request, env: Env, _ctx: Context) -> Result<Response> {
         return with(Response::empty()?.with_status(204), headers);
     }
     with(answered(req, &env).await?, api::cors(allowed, Some(&origin)))
+}
+
+/// Every few minutes, by the platform's clock.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _ctx: ScheduleContext) {
+    if let Err(err) = watchdog::round(&env).await {
+        worker::console_error!(
+            "{}",
+            serde_json::json!({"event": "fault", "detail": format!("watchdog: {err}")})
+        );
+    }
 }
 
 async fn answered(req: Request, env: &Env) -> Result<Response> {
@@ -88,21 +105,28 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
         ["api", "towns", town, "convoys" | "escalations" | "config" | "rigs", ..] => {
             ("HALL", *town)
         }
+        ["api", "watchdog"] => ("WATCHDOG", watchdog::NAME),
         ["api", "towns", town, "container", _, ..] => ("TOWN_CONTAINER", *town),
         #[cfg(any(feature = "bench", feature = "faults"))]
         ["__bench" | "__fault", "rigs", rig, _, ..] => ("RIG", *rig),
         _ => return Err(Refusal::new(Code::NotFound, "Not found")),
     };
     let caller = http::caller(&req, &secrets(env)?)?;
-    if let ("TOWN_CONTAINER" | "DIRECTORY" | "HALL", Caller::Container { .. } | Caller::Agent(_)) =
-        (binding, &caller)
+    if let (
+        "TOWN_CONTAINER" | "DIRECTORY" | "HALL" | "WATCHDOG",
+        Caller::Container { .. } | Caller::Agent(_),
+    ) = (binding, &caller)
     {
         let message = match binding {
             "DIRECTORY" => crate::directory::FORBIDDEN,
             "HALL" => crate::hall::FORBIDDEN,
+            "WATCHDOG" => "only the operator may send the watchdog on its round",
             _ => "only the operator may speak to the container",
         };
         return Err(Refusal::new(Code::Forbidden, message));
+    }
+    if binding == "WATCHDOG" && req.inner().method() != "POST" {
+        return http::not_allowed(&req.inner().method(), "POST").map_err(unreachable_object);
     }
     let name = if binding == "DIRECTORY" { crate::directory::user(name)? } else { named(name)? };
     let object = env.durable_object(binding).and_then(|namespace| namespace.get_by_name(&name));

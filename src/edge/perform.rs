@@ -219,12 +219,14 @@ impl Rig {
         let town = engine.effective().map_err(|err| err.to_string())?.town;
         let call = async {
             let mut init = RequestInit::new();
-            init.with_method(method);
+            let headers = Headers::new();
+            // Who has work: the town tells it when its container is beyond help.
+            headers.set(super::town::RIG_HEADER, &engine.rig)?;
             if let Some(body) = body {
-                let headers = Headers::new();
                 headers.set("content-type", "application/json")?;
-                init.with_headers(headers).with_body(Some(body.into()));
+                init.with_body(Some(body.into()));
             }
+            init.with_method(method).with_headers(headers);
             let request = Request::new_with_init(&format!("http://town{path}"), &init)?;
             // A new stub each time: one that failed stays broken.
             self.env
@@ -252,7 +254,8 @@ async fn refused(mut response: Response) -> StartAnswer {
     let status = response.status_code();
     match response.json::<Problem>().await {
         Ok(problem) => match problem.code.as_str() {
-            "unknown" => StartAnswer::Unknown(problem.error),
+            // A fault of its own, such as in the last moments of a service that ends: it may have begun it before.
+            "unknown" | "internal" => StartAnswer::Unknown(problem.error),
             // Certainly not begun; and what is wrong is the container, not the bead.
             "capacity" | "unauthorized" | "protocol" => StartAnswer::NoRoom(problem.error),
             _ => StartAnswer::Refused(problem.error),

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
@@ -17,8 +18,10 @@ use crate::api;
 use crate::command::Effect;
 use crate::engine::Engine;
 use crate::id::Millis;
+use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
+use crate::wire::PROTOCOL_HEADER;
 
 /// A tick that takes longer is given up, in milliseconds: a handler that hangs keeps every later alarm of the
 /// object waiting, for up to 15 minutes. Longer than a call to the container may take.
@@ -30,12 +33,20 @@ const RETRY_MS: i64 = 5_000;
 /// The next tick after one that was given up, in milliseconds: within 10 s of its beginning.
 const GIVEN_UP_MS: i64 = 1_000;
 
+/// How long it may take to tell the watchdog, in milliseconds: the alarm waits for it.
+const BE_KNOWN_MS: u64 = 1_500;
+
+/// Under this key of its storage the rig keeps when it told the watchdog that it has work.
+const KNOWN: &str = "known_at";
+
 /// One rig.
 #[durable_object(alarm)]
 pub struct Rig {
     pub(super) state: State,
     pub(super) env: Env,
     engine: std::result::Result<Engine<DurableSql>, String>,
+    /// A hint only: that the watchdog knows of the rig.
+    known: AtomicBool,
     #[cfg(feature = "faults")]
     fault: std::sync::atomic::AtomicU8,
     #[cfg(feature = "bench")]
@@ -55,6 +66,7 @@ impl DurableObject for Rig {
             state,
             env,
             engine,
+            known: AtomicBool::new(false),
             #[cfg(feature = "faults")]
             fault: std::sync::atomic::AtomicU8::new(0),
             #[cfg(feature = "bench")]
@@ -65,6 +77,14 @@ impl DurableObject for Rig {
     }
 
     async fn fetch(&self, req: Request) -> Result<Response> {
+        // The front door lets nobody in by this path.
+        if req.path() == "/poke" {
+            return match caught(self.poke()).await {
+                Ok(Ok(said)) => Response::ok(said),
+                Ok(Err(refusal)) => refuse(&refusal),
+                Err(panic) => refuse(&Refusal::new(Code::ObjectUnavailable, panic)),
+            };
+        }
         match caught(self.answer(req)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(refusal)) => refuse(&refusal),
@@ -90,6 +110,7 @@ impl DurableObject for Rig {
             say_fault(&format!("tick: {problem}"));
             self.arm(now().plus(retry_ms)).await?;
         }
+        self.be_known().await;
         Response::empty()
     }
 }
@@ -103,15 +124,19 @@ impl Rig {
         let url = req.url().map_err(|err| Refusal::new(Code::Invalid, err.to_string()))?;
         let engine = self.engine()?;
         let caller = http::caller(&req, &engine.secrets)?;
+        let spoken = http::header(&req, PROTOCOL_HEADER);
         let read = http::body(&mut req).await;
-        let body = read.as_ref().map_or(&[][..], Vec::as_slice);
+        let (body, read) = match read {
+            Ok(body) => (body, Ok(())),
+            Err(refusal) => (Vec::new(), Err(refusal)),
+        };
         #[cfg(feature = "faults")]
         if let Some(wanted) = url.path().strip_prefix("/__fault/") {
             return self.inject(wanted).await.map_err(platform);
         }
         #[cfg(feature = "bench")]
         if url.path().starts_with("/__bench/") {
-            return self.bench(&url, body).await;
+            return self.bench(&url, &body).await;
         }
         // /api/rigs/<rig>/<what follows>
         let path = url.path().splitn(5, '/').nth(4).unwrap_or_default();
@@ -126,14 +151,15 @@ impl Rig {
             method: &method,
             path: &path,
             query: url.query().unwrap_or_default(),
-            body,
+            body: &body,
             caller,
             idempotency_key: key.as_deref(),
             if_none_match: known.as_deref(),
             next_tick,
         };
+        let read = api::speaks(&request.caller, spoken.as_deref()).and(read);
         let mut response = match &read {
-            Ok(_) => api::handle(engine, moment(), &request),
+            Ok(()) => api::handle(engine, moment(), &request),
             Err(refusal) => api::refuse_traced(engine, moment(), &request, refusal),
         };
         if let Some(fault) = &response.fault {
@@ -155,10 +181,11 @@ impl Rig {
         let asked = effects.into_iter().filter(|it| !matches!(it, Effect::WakeAt(_)));
         self.perform(asked.collect()).await?;
         // Brought back meanwhile, it has an alarm of its own.
-        match self.engine.as_ref().map(|engine| engine.store.deleted_at()) {
-            Ok(Ok(None)) => Ok(()),
-            _ => self.state.storage().delete_alarm().await,
+        if let Ok(Ok(None)) = self.engine.as_ref().map(|engine| engine.store.deleted_at()) {
+            return Ok(());
         }
+        self.forget_known().await?;
+        self.state.storage().delete_alarm().await
     }
 
     /// One tick. The steps fail one by one; what a step could not do, the next tick finds in the rows.
@@ -202,9 +229,61 @@ impl Rig {
     /// Pulls the alarm forward to a time; never pushes it back.
     pub(super) async fn arm(&self, at: Millis) -> Result<()> {
         match self.next_tick().await? {
-            Some(set) if set <= at => Ok(()),
-            _ => self.set_alarm(at.since(now())).await,
+            Some(set) if set <= at && !is_late(set) => Ok(()),
+            set => {
+                self.set_alarm(at.since(now())).await?;
+                if set.is_none() {
+                    // Boxed: it is rare, and each tick would carry it.
+                    Box::pin(self.be_known()).await;
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// What the watchdog asks: whether the alarm is set. That is one read; one that is missing or late is set as the
+    /// rows want it.
+    async fn poke(&self) -> std::result::Result<&'static str, Refusal> {
+        if self.next_tick().await.map_err(platform)?.is_some_and(|set| !is_late(set)) {
+            return Ok("set");
+        }
+        let wake = self.engine()?.next_wake(now());
+        let wake = wake.map_err(|err| Refusal::new(Code::Conflict, err.to_string()))?;
+        let Some(at) = wake else {
+            self.forget_known().await.map_err(platform)?;
+            return Ok("idle");
+        };
+        say_fault("the alarm was lost; it is set again");
+        self.set_alarm(at.since(now())).await.map_err(platform)?;
+        Ok("woken")
+    }
+
+    /// Tells the watchdog that there is work here: once, and again after a day. If it cannot, the next tick does.
+    async fn be_known(&self) {
+        if self.known.load(Ordering::Relaxed) {
+            return;
+        }
+        let told = within(BE_KNOWN_MS, async {
+            match self.state.storage().get::<i64>(KNOWN).await {
+                Ok(Some(at)) if now().since(Millis(at)) < limits::KNOWN_MS => Ok(()),
+                _ => self.say_known().await,
+            }
+        });
+        match told.await.unwrap_or_else(|| Err(format!("not within {BE_KNOWN_MS} ms"))) {
+            Ok(()) => self.known.store(true, Ordering::Relaxed),
+            Err(err) => say_fault(&format!("the watchdog does not know of the rig: {err}")),
+        }
+    }
+
+    async fn say_known(&self) -> std::result::Result<(), String> {
+        let rig = &self.engine.as_ref().map_err(Clone::clone)?.rig;
+        super::watchdog::tell(&self.env, rig).await?;
+        self.state.storage().put(KNOWN, now().0).await.map_err(|err| err.to_string())
+    }
+
+    async fn forget_known(&self) -> Result<()> {
+        self.known.store(false, Ordering::Relaxed);
+        self.state.storage().delete(KNOWN).await.map(drop)
     }
 
     async fn set_alarm(&self, in_ms: i64) -> Result<()> {
@@ -239,6 +318,11 @@ impl Rig {
     }
 }
 
+/// Whether an alarm should have rung long ago.
+fn is_late(set: Millis) -> bool {
+    now().since(set) > limits::ALARM_LATE_MS
+}
+
 fn open(state: &State, env: &Env) -> std::result::Result<Engine<DurableSql>, String> {
     let config = Config::read(env)?;
     let rig = state.id().name().ok_or("the object has no name")?;
@@ -267,13 +351,16 @@ pub(super) fn say_fault(detail: &str) {
 /// What a test may do to the object.
 #[cfg(feature = "faults")]
 impl Rig {
-    /// `rigs/<rig>/<fetch|alarm>/<panic|hang>`: now, or at the next tick, which comes at once.
+    /// `rigs/<rig>/<fetch|alarm>/<panic|hang>`: now, or at the next tick, which comes at once. `alarm/lose` deletes it.
     async fn inject(&self, wanted: &str) -> Result<Response> {
-        use std::sync::atomic::Ordering;
         match wanted.split('/').skip(2).collect::<Vec<_>>().as_slice() {
             ["fetch", "panic"] => panic!("injected into a request"),
             ["alarm", "panic"] => self.fault.store(1, Ordering::Relaxed),
             ["alarm", "hang"] => self.fault.store(2, Ordering::Relaxed),
+            ["alarm", "lose"] => {
+                self.state.storage().delete_alarm().await?;
+                return answer(200, "{}");
+            }
             _ => return answer(404, "{}"),
         }
         self.arm(now()).await?;
@@ -281,7 +368,7 @@ impl Rig {
     }
 
     async fn suffer(&self) {
-        match self.fault.swap(0, std::sync::atomic::Ordering::Relaxed) {
+        match self.fault.swap(0, Ordering::Relaxed) {
             1 => panic!("injected into the alarm"),
             2 => std::future::pending().await,
             _ => {}

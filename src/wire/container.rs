@@ -1,4 +1,5 @@
-//! The protocol between a rig and the container service, in both directions.
+//! The protocol between a rig and the container service, in both directions. Each request says in the header
+//! [`super::PROTOCOL_HEADER`] which version it is in, and so does what the container answers.
 //!
 //! Rig to container (bearer: the town's container token), camel case as Gastown's container has it:
 //!
@@ -190,6 +191,19 @@ pub struct Health {
     pub capacity: u64,
     /// Since the service started, in milliseconds.
     pub uptime: u64,
+    /// The number that its town gave it at its start, if a town did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<i64>,
+}
+
+/// As much of [`Health`] as every version of it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// See [`Health::protocol`].
+    pub protocol: u32,
+    /// See [`Health::incarnation`].
+    #[serde(default)]
+    pub incarnation: Option<i64>,
 }
 
 /// Asks for the end of a run.

@@ -24,6 +24,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the messages between a rig and its container service; both sides send it.
 pub const PROTOCOL: u32 = 1;
 
+/// The header that says it of a request and of an answer, whatever is in the body.
+pub const PROTOCOL_HEADER: &str = "x-beadrig-protocol";
+
 /// The envelope of every answer of the rig API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<T> {

@@ -10,6 +10,9 @@
 //! | `bounds` | runs are counted, room is limited, and what waits says why |
 //! | `unreachable` | a container that hangs does not make the rig hang |
 //! | `silent` | a run that does not move is told so |
+//! | `many` | many starts that take long are under way at once |
+//! | `watchdog` | an alarm that was lost is set again, an outage of the container is told of |
+//! | `versions` | two parts of two versions say so, and lose nothing |
 //! | `taken_back` | what a person takes back stops |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
@@ -27,6 +30,7 @@ mod bounds;
 mod faults;
 mod git;
 mod kills;
+mod many;
 mod proxy;
 mod restart;
 mod rig;
@@ -39,3 +43,5 @@ mod support;
 mod taken_back;
 mod towns;
 mod unreachable;
+mod versions;
+mod watchdog;

@@ -9,7 +9,9 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use beadrig::wire::{PROTOCOL, PROTOCOL_HEADER};
 
 /// What becomes of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,10 @@ struct State {
     /// Of the next starts; then they pass.
     fates: Vec<Fate>,
     holding: bool,
-    starts: usize,
+    /// When starts came.
+    began: Vec<Instant>,
+    /// Both sides are made to hear of a newer protocol.
+    newer: bool,
     /// The statuses that the service answered to starts.
     answers: Vec<u16>,
     /// What the test answers to merges in the service's place, the last one for ever; empty: they pass.
@@ -102,7 +107,17 @@ impl Proxy {
 
     /// How many starts have come.
     pub(crate) fn starts(&self) -> usize {
-        self.shared.state().starts
+        self.shared.state().began.len()
+    }
+
+    /// When they came.
+    pub(crate) fn began(&self) -> Vec<Instant> {
+        self.shared.state().began.clone()
+    }
+
+    /// From now on each side seems to the other to speak the next version of the protocol.
+    pub(crate) fn speak_newer(&self, newer: bool) {
+        self.shared.state().newer = newer;
     }
 
     /// What the service answered to the starts that went through.
@@ -166,7 +181,7 @@ impl Shared {
 
     fn fate(&self) -> Fate {
         let mut state = self.state();
-        state.starts += 1;
+        state.began.push(Instant::now());
         if state.fates.is_empty() { Fate::Pass } else { state.fates.remove(0) }
     }
 
@@ -180,10 +195,23 @@ impl Shared {
     /// Sends one request on and answers the whole response.
     fn forward(&self, request: &[u8]) -> io::Result<Vec<u8>> {
         let mut server = TcpStream::connect(self.target)?;
-        server.write_all(&closing(request))?;
+        server.write_all(&closing(&self.versioned(request)))?;
         let mut answer = Vec::new();
         server.read_to_end(&mut answer)?;
-        Ok(closing(&answer))
+        Ok(closing(&self.versioned(&answer)))
+    }
+
+    /// The message as it would be in the next version, if that is spoken: as long as it was.
+    fn versioned(&self, message: &[u8]) -> Vec<u8> {
+        if !self.state().newer {
+            return message.to_vec();
+        }
+        let text = String::from_utf8_lossy(message);
+        let header = format!("{PROTOCOL_HEADER}: ");
+        let next = PROTOCOL + 1;
+        text.replace(&format!("\"protocol\":{PROTOCOL}"), &format!("\"protocol\":{next}"))
+            .replace(&format!("{header}{PROTOCOL}"), &format!("{header}{next}"))
+            .into_bytes()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was answered is still there after a stop and a start, and what was due happens.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use xtask::stack::START;
@@ -49,4 +51,47 @@ fn work_that_ran_at_a_polite_stop_is_done_after_the_start() {
     // The container said that it was shutting down: no fault of the bead.
     assert_eq!(bead["attempts"], 1, "{bead:#}");
     rig.runs.check_one_at_a_time(&id);
+}
+
+#[test]
+fn a_rig_that_was_restored_to_yesterday_gives_no_attempt_number_again_and_does_the_work() {
+    let world = World::start(|options| options);
+    let rig = world.rig("restored");
+    rig.runs.open(&GATES);
+    let id = rig.create("done today, and not yet yesterday");
+    let (state, yesterday) =
+        (world.stack.data().join("state"), world.stack.data().join("yesterday"));
+    world.stack.worker.stop(Duration::from_secs(10));
+    copy(&state, &yesterday);
+    world.stack.worker.start().unwrap();
+    world.stack.worker.wait_healthy(START).unwrap();
+    rig.assign(&id);
+    rig.status_until(&id, "closed", LATER);
+    rig.idle(LATER);
+    let first = rig.runs.of(&id)[0].0;
+
+    world.stack.worker.stop(Duration::from_secs(10));
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(&yesterday, &state).unwrap();
+    world.stack.worker.start().unwrap();
+    world.stack.worker.wait_healthy(START).unwrap();
+    let bead = rig.bead(&id);
+    assert_eq!((&bead["status"], &bead["attempts"]), (&"open".into(), &0.into()), "{bead:#}");
+    rig.assign(&id);
+    rig.status_until(&id, "closed", LATER);
+    let attempts: Vec<i64> = rig.runs.of(&id).into_iter().map(|(attempt, _)| attempt).collect();
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+    assert!(attempts[1] > first, "{attempts:?}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use beadrig::wire::PROTOCOL_HEADER;
 use serde_json::{Value, json};
 use xtask::repo;
 
@@ -98,10 +99,35 @@ impl Rig {
         path: &str,
         body: &str,
     ) -> Result<Answer, String> {
+        let headers: Vec<_> =
+            token.map(|it| ("authorization", format!("Bearer {it}"))).into_iter().collect();
+        self.send_with(&headers, method, path, body)
+    }
+
+    /// Sends a request with the token of this one, in a version of the protocol.
+    pub(crate) fn send_as_version(
+        &self,
+        version: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<Answer, String> {
+        let token = format!("Bearer {}", self.token);
+        let headers = [("authorization", token), (PROTOCOL_HEADER, version.to_owned())];
+        self.send_with(&headers, method, path, body)
+    }
+
+    fn send_with(
+        &self,
+        headers: &[(&str, String)],
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<Answer, String> {
         let mut request =
             ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
         let request = request.body(body.to_owned()).unwrap();
         let mut response = self.http.run(request).map_err(|error| error.to_string())?;
@@ -118,6 +144,11 @@ impl Rig {
     /// Sends a request to the rig as its operator.
     pub(crate) fn operator(&self, method: &str, rest: &str, body: &str) -> Result<Answer, String> {
         self.send(Some(&self.token), method, &self.path(rest), body)
+    }
+
+    /// Sends a request without a body to any path, as the operator.
+    pub(crate) fn as_operator(&self, method: &str, path: &str) -> Result<Answer, String> {
+        self.send(Some(&self.token), method, path, "")
     }
 
     /// Asks the rig as its operator; the worker may be away.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits in hope: [`until`] looks again and again, and tells what it saw last when the time is over.
 
+use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,11 @@ impl World {
         options.container_env.insert("GATED".to_owned(), runs);
         let stack = make(change(options)).unwrap();
         Self { stack, dir, _place: place }
+    }
+
+    /// Where it keeps what tests write.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// A rig of its own, which nobody has used before.

@@ -32,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) enum Boot {
     /// Its process begins so much after the engine said that it runs.
     After(Duration),
+    /// Its process begins at once, and believes to be another start than it is.
+    Stranger,
     /// The engine says that it runs, and its process never begins.
     Never,
     /// The engine says that it cannot.
@@ -108,9 +110,13 @@ impl Machine {
     /// Starts it: it runs from now on, whether or not there is a process.
     pub(crate) fn start(self: &Arc<Self>, boot: Boot) {
         self.enter(Phase::Running);
-        let Boot::After(delay) = boot else { return };
+        let delay = match boot {
+            Boot::After(delay) => delay,
+            Boot::Stranger => Duration::ZERO,
+            Boot::Never | Boot::Refused => return,
+        };
         let machine = Arc::clone(self);
-        std::thread::spawn(move || machine.live(Instant::now() + delay));
+        std::thread::spawn(move || machine.live(Instant::now() + delay, boot));
     }
 
     /// Waits for its end.
@@ -144,7 +150,7 @@ impl Machine {
     }
 
     /// From its first process to the end of the last one.
-    fn live(&self, begin: Instant) {
+    fn live(&self, begin: Instant, boot: Boot) {
         while Instant::now() < begin {
             std::thread::sleep(LOOK);
             if !self.is_running() {
@@ -156,7 +162,7 @@ impl Machine {
             if life.phase != Phase::Running {
                 return;
             }
-            life.child = Some(self.spawn());
+            life.child = Some(self.spawn(boot));
         }
         let code = loop {
             std::thread::sleep(LOOK);
@@ -171,7 +177,7 @@ impl Machine {
         self.enter(Phase::Exited(code));
     }
 
-    fn spawn(&self) -> Child {
+    fn spawn(&self, boot: Boot) -> Child {
         let log = File::create(self.dir.join("log")).unwrap();
         let programs = repo::programs(!cfg!(debug_assertions));
         let mut command = Command::new(programs.join("beadrig-container"));
@@ -186,6 +192,9 @@ impl Machine {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
+        if boot == Boot::Stranger {
+            command.env("BEADRIG_INCARNATION", "1");
+        }
         command.spawn().unwrap()
     }
 

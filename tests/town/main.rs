@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `starts` | a container comes up, quickly, slowly or not at all |
 //! | `ends` | a container goes away, by order, by accident or not at all |
+//! | `wedged` | a container runs and answers nothing, or another one answers |
 //! | `engine`, `machine`, `sidecar`, `http` | the fake engine |
 //! | `support` | a stack for a test |
 
@@ -17,3 +18,4 @@ mod machine;
 mod sidecar;
 mod starts;
 mod support;
+mod wedged;

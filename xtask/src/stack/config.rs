@@ -47,6 +47,7 @@ const beadrig :Workerd.Worker = (
     (className = "TownContainer", uniqueKey = "beadrig-town-v1", enableSql = true{container}),
     (className = "Directory", uniqueKey = "beadrig-directory-v1", enableSql = true),
     (className = "Hall", uniqueKey = "beadrig-hall-v1", enableSql = true),
+    (className = "Watchdog", uniqueKey = "beadrig-watchdog-v1", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "state"),
 {engine});
@@ -80,6 +81,7 @@ fn bindings(options: &Options) -> String {
         ("TOWN_CONTAINER", "TownContainer"),
         ("DIRECTORY", "Directory"),
         ("HALL", "Hall"),
+        ("WATCHDOG", "Watchdog"),
     ] {
         line(&mut out, binding, &format!("durableObjectNamespace = {}", quoted(class)));
     }

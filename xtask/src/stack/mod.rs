@@ -32,7 +32,7 @@ use crate::tools::Tools;
 use crate::worker::{self, Variant};
 use crate::{repo, run};
 
-pub use http::{Answer, get};
+pub use http::{Answer, get, post};
 pub use port::{Port, is_taken};
 pub use secrets::Secrets;
 pub(crate) use secrets::write_private;
@@ -44,6 +44,9 @@ pub const TOWN: &str = "local";
 
 /// How long a part may take until it answers.
 pub const START: Duration = Duration::from_secs(30);
+
+/// How long a round of the watchdog may take.
+const ROUND: Duration = Duration::from_mins(2);
 
 /// What a stack is made of. [`Options::for_test`] and then what differs.
 pub struct Options {
@@ -164,6 +167,13 @@ impl Stack {
     /// The container service's address.
     pub fn container_url(&self) -> String {
         self.options.container_port.url()
+    }
+
+    /// How to send the worker's watchdog on a round, from any thread: here nothing has a clock for it, as the
+    /// platform has.
+    pub fn watchdog(&self) -> impl Fn() -> std::io::Result<Answer> + Send + 'static {
+        let (port, token) = (self.options.port.number(), self.options.secrets.token.clone());
+        move || post(port, "/api/watchdog", &token, ROUND)
     }
 
     /// What the operator shows: `Authorization: Bearer …`.

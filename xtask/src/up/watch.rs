@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -18,6 +19,9 @@ const POLL: Duration = Duration::from_millis(100);
 const CONTAINER_GRACE: Duration = Duration::from_secs(65);
 /// workerd has nothing to save: what it answered is on disk.
 const WORKER_GRACE: Duration = Duration::from_secs(5);
+
+/// Between two rounds of the watchdog; `wrangler.toml` has the same for the platform.
+const ROUND_EVERY: Duration = Duration::from_mins(5);
 
 /// Whether the person asked to stop.
 pub(super) struct StopFlag(Arc<AtomicBool>);
@@ -56,7 +60,13 @@ pub(super) fn until_stopped(stack: &Stack, stop: &StopFlag) -> Result<()> {
         crashes: Crashes::default(),
         again_at: None,
     });
+    let mut rounds = Rounds::new(Instant::now());
     while !stop.is_set() {
+        if rounds.is_due(Instant::now()) {
+            let watchdog = stack.watchdog();
+            // What it finds is in the worker's log; while the worker is away the next round does.
+            rounds.under_way = Some(std::thread::spawn(move || drop(watchdog())));
+        }
         for part in &mut parts {
             if let Err(error) = part.look() {
                 stop_both(stack, stop);
@@ -69,6 +79,26 @@ pub(super) fn until_stopped(stack: &Stack, stop: &StopFlag) -> Result<()> {
     stop_both(stack, stop);
     eprintln!("stopped; `cargo xtask up` goes on with the same data");
     Ok(())
+}
+
+/// When the watchdog goes on its next round: one at a time.
+struct Rounds {
+    next: Instant,
+    under_way: Option<JoinHandle<()>>,
+}
+
+impl Rounds {
+    fn new(now: Instant) -> Self {
+        Self { next: now + ROUND_EVERY, under_way: None }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        if now < self.next || self.under_way.as_ref().is_some_and(|it| !it.is_finished()) {
+            return false;
+        }
+        self.next = now + ROUND_EVERY;
+        true
+    }
 }
 
 impl Watched<'_> {
@@ -120,5 +150,28 @@ pub(super) fn wait_gone(pid: Pid) {
         while kill(pid, None).is_ok() && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watchdog_goes_every_five_minutes_as_on_the_platform_and_once_at_a_time() {
+        let begin = Instant::now();
+        let mut rounds = Rounds::new(begin);
+        assert!(!rounds.is_due(begin + ROUND_EVERY / 2));
+        assert!(rounds.is_due(begin + ROUND_EVERY));
+        assert!(!rounds.is_due(begin + ROUND_EVERY * 3 / 2));
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        rounds.under_way = Some(std::thread::spawn(move || assert!(ended.recv().is_err())));
+        assert!(!rounds.is_due(begin + ROUND_EVERY * 2), "one is under way");
+        drop(end);
+        rounds.under_way.take().unwrap().join().unwrap();
+        assert!(rounds.is_due(begin + ROUND_EVERY * 2));
+        let wrangler = crate::repo::root().join("wrangler.toml");
+        let wrangler = std::fs::read_to_string(wrangler).unwrap();
+        assert!(wrangler.contains("crons = [\"*/5 * * * *\"]"), "{wrangler}");
     }
 }

@@ -1,0 +1,199 @@
+//! The Durable Object that looks after the rigs' alarms from outside: a rig cannot notice that its own is lost.
+//!
+//! A rig says that it has work, when it wakes and once a day; that is all it costs a rig. In each round the object
+//! asks the rigs that it knows, so many at a time, whether their alarm is set, and such a rig answers from one read.
+//! A rig that has nothing to do is forgotten, and says so again when it has. Rounds come from the scheduled event of
+//! the deployment, or from an operator (`POST /api/watchdog`).
+//!
+//! It must never keep a rig awake that sleeps, and it decides nothing about beads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::{StreamExt as _, stream};
+use js_sys::Array;
+use serde_json::json;
+use worker::{
+    DurableObject, Env, ListOptions, Method, Request, RequestInit, Response, Result, State,
+    durable_object,
+};
+
+use super::http::{self, answer, now, within};
+use super::rig::say_fault;
+use crate::limits;
+
+/// The one object of the class.
+pub(super) const NAME: &str = "all";
+
+/// How long a rig may take to look at its alarm, in milliseconds.
+const POKE_MS: u64 = 2_000;
+
+/// How long the object may take to take a name, in milliseconds: a rig's tick waits for it.
+const KNOWN_MS: u64 = 1_000;
+
+/// Before the name of a rig, among the keys.
+const RIG: &str = "rig:";
+
+/// Knows the rigs that have work.
+#[durable_object(fetch)]
+pub struct Watchdog {
+    state: State,
+    env: Env,
+    /// What makes two entries of one millisecond differ.
+    entries: AtomicU64,
+}
+
+/// What came of asking one rig.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Poked {
+    Set,
+    Woken,
+    Idle,
+    Silent,
+}
+
+impl DurableObject for Watchdog {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, entries: AtomicU64::new(0) }
+    }
+
+    async fn fetch(&self, mut req: Request) -> Result<Response> {
+        match req.path().as_str() {
+            "/known" => {
+                let body = http::body(&mut req).await.unwrap_or_default();
+                let taken = self.take(&String::from_utf8_lossy(&body)).await?;
+                answer(if taken { 200 } else { 429 }, "{}")
+            }
+            "/api/watchdog" => self.round().await,
+            _ => answer(404, "{}"),
+        }
+    }
+}
+
+impl Watchdog {
+    /// Takes a rig's name; false: it knows as many as it may.
+    async fn take(&self, rig: &str) -> Result<bool> {
+        let storage = self.state.storage();
+        let key = format!("{RIG}{rig}");
+        // Never the same twice: a rig that was idle and is not any more must not be forgotten by an older answer.
+        let n = self.entries.fetch_add(1, Ordering::Relaxed);
+        let entry = format!("{}-{n}-{}", now(), http::moment().seed);
+        if storage.get::<String>(&key).await?.is_none() {
+            let known = self.known().await?;
+            if known >= limits::RIGS_WATCHED_MAX {
+                say_fault(&format!("watchdog: {known} rigs have work; {rig} is not looked after"));
+                return Ok(false);
+            }
+            storage.put("known", known + 1).await?;
+        }
+        storage.put(&key, entry).await?;
+        Ok(true)
+    }
+
+    async fn known(&self) -> Result<usize> {
+        Ok(self.state.storage().get("known").await?.unwrap_or(0))
+    }
+
+    /// Asks the next rigs.
+    async fn round(&self) -> Result<Response> {
+        let storage = self.state.storage();
+        let from: Option<String> = storage.get("next").await?;
+        let options = ListOptions::new().prefix(RIG).limit(limits::RIGS_A_ROUND);
+        let options = match &from {
+            Some(from) => options.start(from),
+            None => options,
+        };
+        let page: Vec<(String, String)> = storage
+            .list_with_options(options)
+            .await?
+            .entries()
+            .into_iter()
+            .filter_map(|entry| {
+                let entry = Array::from(&entry.ok()?);
+                Some((entry.get(0).as_string()?, entry.get(1).as_string()?))
+            })
+            .collect();
+        let next = match page.last() {
+            // The smallest key after it.
+            Some((last, _)) if page.len() == limits::RIGS_A_ROUND => Some(format!("{last}\u{1}")),
+            _ => None,
+        };
+        match &next {
+            Some(next) => storage.put("next", next).await?,
+            None => drop(storage.delete("next").await?),
+        }
+        let asked = stream::iter(page).map(|(key, entry)| async move {
+            let poked = self.poke(key.trim_start_matches(RIG)).await;
+            if poked == Poked::Idle
+                && let Err(err) = self.forget(&key, &entry).await
+            {
+                say_fault(&format!("watchdog: {err}"));
+            }
+            poked
+        });
+        let poked: Vec<Poked> = asked.buffer_unordered(limits::RIGS_AT_ONCE).collect().await;
+        let count = |what| poked.iter().filter(|it| **it == what).count();
+        let told = json!({
+            "asked": poked.len(),
+            "woken": count(Poked::Woken),
+            "idle": count(Poked::Idle),
+            "silent": count(Poked::Silent),
+            "more": next.is_some(),
+        });
+        if count(Poked::Woken) + count(Poked::Silent) > 0 {
+            worker::console_log!("{}", json!({"event": "watchdog", "detail": told.to_string()}));
+        }
+        answer(200, &json!({"success": true, "data": told}).to_string())
+    }
+
+    /// Forgets a rig that has nothing to do, unless it has said otherwise since.
+    async fn forget(&self, key: &str, entry: &str) -> Result<()> {
+        let storage = self.state.storage();
+        if storage.get::<String>(key).await?.is_some_and(|now| now == entry) {
+            storage.delete(key).await?;
+            let known = self.known().await?;
+            storage.put("known", known.saturating_sub(1)).await?;
+        }
+        Ok(())
+    }
+
+    async fn poke(&self, rig: &str) -> Poked {
+        let call = async {
+            let stub = self.env.durable_object("RIG")?.get_by_name(rig)?;
+            let mut response = stub.fetch_with_str("http://rig/poke").await?;
+            response.text().await
+        };
+        match within(POKE_MS, call).await {
+            Some(Ok(said)) => match said.as_str() {
+                "set" => Poked::Set,
+                "woken" => Poked::Woken,
+                "idle" => Poked::Idle,
+                _ => Poked::Silent,
+            },
+            Some(Err(_)) | None => Poked::Silent,
+        }
+    }
+}
+
+/// Has all rigs asked.
+pub(super) async fn round(env: &Env) -> Result<Response> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post);
+    let request = Request::new_with_init("http://watchdog/api/watchdog", &init)?;
+    env.durable_object("WATCHDOG")?.get_by_name(NAME)?.fetch_with_request(request).await
+}
+
+/// Says that a rig has work.
+pub(super) async fn tell(env: &Env, rig: &str) -> std::result::Result<(), String> {
+    let call = async {
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(Some(rig.into()));
+        let request = Request::new_with_init("http://watchdog/known", &init)?;
+        env.durable_object("WATCHDOG")?.get_by_name(NAME)?.fetch_with_request(request).await
+    };
+    match within(KNOWN_MS, call).await {
+        Some(Ok(response)) if response.status_code() == 200 => Ok(()),
+        Some(Ok(response)) => Err(format!("the watchdog answered {}", response.status_code())),
+        Some(Err(err)) => Err(err.to_string()),
+        None => Err(format!("the watchdog did not answer within {KNOWN_MS} ms")),
+    }
+}
