@@ -70,7 +70,19 @@ pub const OF_A_RIG: [&str; 10] = [
 ];
 
 /// What the container service reads of its own; a worker that starts one hands these on.
-pub const CONTAINER_NAMES: [&str; 3] = ["GRACE_MS", "HEARTBEAT_MS", "MAX_CONCURRENCY"];
+pub const CONTAINER_NAMES: [&str; 11] = [
+    "DRAIN_MS",
+    "GRACE_MS",
+    "HEARTBEAT_MS",
+    "IDLE_OUTPUT_S",
+    "LEASE_MS",
+    "MAX_CONCURRENCY",
+    "MIN_FREE_DISK_MB",
+    "MIN_FREE_MEMORY_MB",
+    "OUTPUT_MB_MAX",
+    "RUN_MEMORY_MB",
+    "RUN_PROCESSES",
+];
 
 impl Default for Settings {
     fn default() -> Self {
