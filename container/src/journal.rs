@@ -145,7 +145,8 @@ fn anew(path: &Path, open: &BTreeMap<Name, Option<Box<ExitReport>>>) -> io::Resu
         serde_json::to_writer(&mut text, &line)?;
         text.push(b'\n');
     }
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&aside)?;
+    let mut file =
+        File::options().create(true).write(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(&text)?;
     fs::rename(&aside, path)?;
     Ok(file)

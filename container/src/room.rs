@@ -21,7 +21,11 @@ pub struct Wanted {
 
 /// Looks at what is free; says what is short. It blocks for a moment.
 pub fn shortage(data_dir: &Path, wanted: Wanted) -> Option<String> {
-    short("memory", free_memory(), wanted.memory).or(short("disk", free_disk(data_dir), wanted.disk))
+    short("memory", free_memory(), wanted.memory).or(short(
+        "disk",
+        free_disk(data_dir),
+        wanted.disk,
+    ))
 }
 
 /// Three quarters of the memory of this machine or container.
@@ -53,7 +57,9 @@ fn memory() -> Option<System> {
 
 fn free_disk(data_dir: &Path) -> Option<u64> {
     let disk = statvfs(data_dir).ok()?;
-    u64::try_from(disk.blocks_available()).ok()?.checked_mul(u64::try_from(disk.fragment_size()).ok()?)
+    u64::try_from(disk.blocks_available())
+        .ok()?
+        .checked_mul(u64::try_from(disk.fragment_size()).ok()?)
 }
 
 #[cfg(test)]

@@ -87,7 +87,8 @@ impl Run {
         };
         let before = self.life.is_suspended();
         self.enter(event);
-        if let Some(process) = self.process.as_ref().filter(|_| self.life.is_suspended() != before) {
+        if let Some(process) = self.process.as_ref().filter(|_| self.life.is_suspended() != before)
+        {
             process.order(order);
         }
     }

@@ -25,7 +25,9 @@ use tokio::time::{sleep, timeout};
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::launch::mark;
-use crate::limits::{FLUSH_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX, SHUTDOWN_SLACK_MS};
+use crate::limits::{
+    FLUSH_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX, SHUTDOWN_SLACK_MS,
+};
 use crate::process::Order;
 use crate::process::orphans::{self, OrphanError};
 use crate::report::Reporter;
@@ -97,7 +99,11 @@ impl Service {
         let (journal, untold) = Journal::open(&data_dir, &boot_id).map_err(unwritable)?;
         let reporter = Reporter::new(rig.clone(), journal.clone());
         for (name, report) in untold {
-            tracing::warn!(agent = name.agent, attempt = name.attempt, "an earlier service did not report it");
+            tracing::warn!(
+                agent = name.agent,
+                attempt = name.attempt,
+                "an earlier service did not report it"
+            );
             reporter.send(&name.rig, &name.agent, report);
         }
         let identity = data_dir.into_os_string();

@@ -3,11 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod attempts;
+mod ending;
 mod example;
 mod http;
+mod image;
+mod lease;
+mod limits;
 mod output;
 mod processes;
 mod program;
 mod reports;
 mod rig;
+mod stream;
 mod town;

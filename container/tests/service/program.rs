@@ -13,15 +13,20 @@ use nix::unistd::Pid;
 use crate::town::{TOKEN, Town, until};
 
 /// The program, killed when the test is over.
-struct Program(Child);
+pub(crate) struct Program(pub(crate) Child);
 
 impl Program {
-    async fn start(town: &mut Town) -> Self {
+    pub(crate) async fn start(town: &mut Town) -> Self {
+        Self::with(town, &[]).await
+    }
+
+    /// With these settings too.
+    pub(crate) async fn with(town: &mut Town, settings: &[(&str, &str)]) -> Self {
         // A port that was free a moment ago.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let child = command(town, &address).spawn().unwrap();
+        let child = command(town, &address).envs(settings.iter().copied()).spawn().unwrap();
         town.url = format!("http://{address}");
         let http = client().unwrap();
         let health = format!("{}/health", town.url);
@@ -29,7 +34,7 @@ impl Program {
         Self(child)
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
     }
 }
@@ -49,6 +54,7 @@ fn command(town: &Town, address: &str) -> Command {
         .env("BEADRIG_CONTAINER_LISTEN", address)
         .env("BEADRIG_DATA_DIR", town.data.path())
         .env("GRACE_MS", "200")
+        .env("DRAIN_MS", "200")
         .env("RUST_LOG", "warn")
         .stderr(Stdio::piped());
     command
@@ -90,7 +96,7 @@ async fn a_signal_ends_all_agents_and_reports_them() {
     town.rig.will_answer("r1", &[500]);
     program.signal(Signal::SIGTERM);
     let report = town.report("a1", 1).await;
-    assert_eq!((report.reason.as_deref(), report.signal), (Some("shutdown"), Some(9)));
+    assert_eq!((report.reason.as_deref(), report.signal), (Some("interrupted"), Some(9)));
     let ended = until(async || program.0.try_wait().ok().flatten().ok_or(())).await;
     assert_eq!(ended.code(), Some(0));
     assert_eq!(town.processes(), Vec::<String>::new());
