@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod attempts;
+mod bench;
 mod ending;
 mod example;
 mod http;
