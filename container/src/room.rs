@@ -55,6 +55,7 @@ fn memory() -> Option<System> {
     Some(system)
 }
 
+#[allow(clippy::useless_conversion, reason = "on macOS the numbers are smaller")]
 fn free_disk(data_dir: &Path) -> Option<u64> {
     let disk = statvfs(data_dir).ok()?;
     u64::try_from(disk.blocks_available())

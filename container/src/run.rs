@@ -56,10 +56,8 @@ impl Run {
     /// Moves on in its life and notes it.
     pub fn enter(&mut self, event: Event) {
         if self.life.after(event) {
-            let phase = match self.life.is_suspended() {
-                true => "suspended",
-                false => phase_name(self.life.phase()),
-            };
+            let phase =
+                if self.life.is_suspended() { "suspended" } else { phase_name(self.life.phase()) };
             self.output.push(Source::Status, phase.to_owned(), clock::now());
             let StartAgent { rig_id, agent_id, attempt, job_id, .. } = &self.request;
             let reason = self.life.reason();
@@ -81,9 +79,10 @@ impl Run {
 
     /// Its rig was not heard of for too long, or is there again.
     pub fn suspend(&mut self, suspend: bool) {
-        let (event, order) = match suspend {
-            true => (Event::Suspended, Order::Suspend),
-            false => (Event::Resumed, Order::Resume),
+        let (event, order) = if suspend {
+            (Event::Suspended, Order::Suspend)
+        } else {
+            (Event::Resumed, Order::Resume)
         };
         let before = self.life.is_suspended();
         self.enter(event);

@@ -25,6 +25,7 @@ mod bounds;
 mod faults;
 mod kills;
 mod proxy;
+mod reading;
 mod restart;
 mod rig;
 mod runs;

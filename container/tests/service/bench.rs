@@ -1,6 +1,6 @@
 //! What the service costs: `cargo xtask bench container`. It prints a table and asserts nothing about time.
 
-#![allow(clippy::print_stdout, reason = "it prints a report")]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "it prints a report")]
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn thirty_agents_on_five_rigs() {
     let watched = look(service).1;
     tokio::time::sleep(Duration::from_secs(10)).await;
     row("memory, 30 agents that say nothing (target 30 MB)", &megabytes(look(service).0));
-    let percent = (look(service).1 - watched).as_secs_f64() * 10.0;
+    let percent = look(service).1.saturating_sub(watched).as_secs_f64() * 10.0;
     row("CPU, 30 agents that say nothing", &format!("{percent:.1} %"));
     flood(&town, service).await;
 }
@@ -60,7 +60,7 @@ async fn flood(town: &Town, service: Pid) {
         .await;
         lines += said(town, &agent).await;
     }
-    let (took, cpu) = (began.elapsed(), look(service).1 - before);
+    let (took, cpu) = (began.elapsed(), look(service).1.saturating_sub(before));
     let expected = AGENTS as u64 * (SECONDS * LINES_A_SECOND + 1);
     let bytes = (lines * LINE_BYTES as u64) as f64 / 1e6;
     row("output: lines said, lines numbered", &format!("{expected}, {lines}"));

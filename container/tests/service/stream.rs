@@ -18,7 +18,7 @@ impl Reader {
     async fn open(town: &Town, agent: &str, last: Option<u64>) -> Self {
         let url = format!("{}/agents/{agent}/events", town.url);
         let mut request = client().unwrap().get(url).bearer_auth(TOKEN);
-        request = request.header("accept", "text/event-stream").timeout(Duration::from_secs(120));
+        request = request.header("accept", "text/event-stream").timeout(Duration::from_mins(2));
         if let Some(last) = last {
             request = request.header("last-event-id", last.to_string());
         }
@@ -115,12 +115,11 @@ async fn many_readers_that_do_not_read_slow_nobody_and_are_told_what_they_missed
     let mut seen = 0;
     let mut last = None;
     while let Some((kind, id, line)) = one.next().await {
-        match kind.as_str() {
-            "missed" => missed += line.parse::<u64>().unwrap(),
-            _ => {
-                seen += 1;
-                last = Some((id.unwrap(), line));
-            }
+        if kind == "missed" {
+            missed += line.parse::<u64>().unwrap();
+        } else {
+            seen += 1;
+            last = Some((id.unwrap(), line));
         }
     }
     let (id, line) = last.unwrap();
