@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use beadrig::wire::container::Outcome;
+use beadrig::wire::container::{Outcome, Phase};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -33,6 +33,28 @@ async fn a_service_that_drains_tells_its_agents_takes_no_work_and_waits_for_them
     assert!(town.workdir("saved").exists());
     let ended = until(async || program.0.try_wait().ok().flatten().ok_or(())).await;
     assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
+async fn heartbeats_go_on_while_the_service_drains() {
+    let mut town = Town::without_service(&[]).await;
+    let settings = [("DRAIN_MS", "30000"), ("HEARTBEAT_MS", "50")];
+    let program = Program::with(&mut town, &settings).await;
+    town.run("slow", 1, "echo up; read -r line; sleep 600").await;
+    town.hears("slow", "up").await;
+    program.signal(Signal::SIGTERM);
+    until(async || match town.status("slow").await.status {
+        Phase::Stopping => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    let before = town.rig.heartbeats().len();
+    until(async || match town.rig.heartbeats().len() - before {
+        0..3 => Err("too few heartbeats"),
+        _ => Ok(()),
+    })
+    .await;
+    program.signal(Signal::SIGTERM);
 }
 
 #[tokio::test]
