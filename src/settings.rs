@@ -90,14 +90,22 @@ pub const OF_A_RIG: [&str; 13] = [
 ];
 
 /// What the container service reads of its own; a worker that starts one hands these on.
-pub const CONTAINER_NAMES: [&str; 7] = [
+pub const CONTAINER_NAMES: [&str; 15] = [
+    "DRAIN_MS",
     "GRACE_MS",
     "HEARTBEAT_MS",
+    "IDLE_OUTPUT_S",
     "JOB_COMMAND",
     "JOB_CONCURRENCY",
     "JOB_TTL_S",
+    "LEASE_MS",
     "MAX_CONCURRENCY",
     "MAX_QUEUE_DEPTH",
+    "MIN_FREE_DISK_MB",
+    "MIN_FREE_MEMORY_MB",
+    "OUTPUT_MB_MAX",
+    "RUN_MEMORY_MB",
+    "RUN_PROCESSES",
 ];
 
 impl Default for Settings {

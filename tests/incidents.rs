@@ -350,6 +350,7 @@ fn status(start: &beadrig::wire::container::StartAgent, at: String) -> AgentStat
         attempt: start.attempt,
         job_id: start.job_id.clone(),
         status: Phase::Running,
+        suspended: false,
         started_at: at.clone(),
         last_activity_at: at,
         exit_reason: None,

@@ -302,6 +302,7 @@ impl World {
             attempt: start.attempt,
             job_id: start.job_id.clone(),
             status: if *alive { Phase::Running } else { Phase::Exited },
+            suspended: false,
             started_at: self.rig.now.to_string(),
             last_activity_at: self.rig.now.to_string(),
             exit_reason: None,

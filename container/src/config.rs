@@ -12,9 +12,16 @@ use thiserror::Error;
 
 use crate::jobs::settings::JobSettings;
 use crate::limits::{
-    DATA_DIR_DEFAULT, GRACE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT, LISTEN_DEFAULT,
-    MAX_CONCURRENCY_DEFAULT, MAX_CONCURRENCY_MAX, SETTING_MS_MAX,
+    DATA_DIR_DEFAULT, DRAIN_MS_DEFAULT, GRACE_MS_DEFAULT, HEARTBEAT_MS_DEFAULT,
+    IDLE_OUTPUT_S_DEFAULT, LEASE_MS_DEFAULT, LISTEN_DEFAULT, MAX_CONCURRENCY_DEFAULT,
+    MAX_CONCURRENCY_MAX, MIN_FREE_DISK_MB_DEFAULT, MIN_FREE_MEMORY_MB_DEFAULT, OUTPUT_MB_DEFAULT,
+    RUN_MEMORY_MB_DEFAULT, RUN_PROCESSES_DEFAULT, SETTING_MS_MAX, SETTING_SIZE_MAX,
+    TIME_LIMIT_S_MAX,
 };
+use crate::process::meter::Bounds;
+use crate::room;
+
+const MIB: u64 = 1024 * 1024;
 
 /// What `--help` says.
 pub const HELP: &str = "\
@@ -36,9 +43,18 @@ It takes no arguments; it reads its settings from the environment:
   JOB_CONCURRENCY           how many of the places of agents jobs may have (MAX_CONCURRENCY)
   MAX_QUEUE_DEPTH           how many jobs may wait and run (100)
   JOB_TTL_S                 how long a job that is over is kept, in seconds (604800)
+  LEASE_MS                  without an accepted heartbeat for this long, runs are suspended (120000)
+  DRAIN_MS                  how long agents may go on once the service ends, in milliseconds (15000)
+  IDLE_OUTPUT_S             a run that prints nothing for so many seconds is ended; 0: never (0)
+  OUTPUT_MB_MAX             what a run may print; the rest is cut, but for its end (256)
+  RUN_MEMORY_MB             what the processes of a run may take; 0: 3/4 of the memory (0)
+  RUN_PROCESSES             how many processes a run may have; 0: any number (512)
+  MIN_FREE_MEMORY_MB        memory that must be free for a start (128)
+  MIN_FREE_DISK_MB          disk that must be free for a start (256)
   RUST_LOG                  what is logged to standard error (info)
 
-SIGTERM or SIGINT ends all agents, reports that to their rigs, and ends the service; a second one ends it at once.
+SIGTERM or SIGINT: no more work is taken, agents are told to finish, then ended, all within 60 seconds, and their
+rigs are told. A second one ends the service at once.
 ";
 
 /// The settings.
@@ -64,6 +80,22 @@ pub struct Config {
     pub max_concurrency: usize,
     /// How jobs run.
     pub jobs: JobSettings,
+    /// How long runs go on without an accepted heartbeat.
+    pub lease: Duration,
+    /// How long agents may go on once the service ends.
+    pub drain: Duration,
+    /// How long a run may print nothing.
+    pub idle: Option<Duration>,
+    /// What a run may print.
+    pub output_bytes_max: u64,
+    /// What the processes of a run may take together, in bytes.
+    pub run_memory: Option<u64>,
+    /// How many processes a run may have.
+    pub run_processes: Option<u64>,
+    /// Bytes of memory that must be free for a start.
+    pub min_free_memory: u64,
+    /// Bytes of disk that must be free for a start.
+    pub min_free_disk: u64,
 }
 
 /// A setting that cannot be used.
@@ -95,6 +127,10 @@ impl Config {
         let max_concurrency =
             number(&get, "MAX_CONCURRENCY", MAX_CONCURRENCY_DEFAULT, 1, MAX_CONCURRENCY_MAX)?;
         let millis = |name, default, min| number(&get, name, default, min, SETTING_MS_MAX);
+        let size = |name, default| number(&get, name, default, 0, SETTING_SIZE_MAX);
+        let idle = number(&get, "IDLE_OUTPUT_S", IDLE_OUTPUT_S_DEFAULT, 0, TIME_LIMIT_S_MAX)?;
+        let memory = size("RUN_MEMORY_MB", RUN_MEMORY_MB_DEFAULT)?;
+        let processes = size("RUN_PROCESSES", RUN_PROCESSES_DEFAULT)?;
         Ok(Self {
             listen,
             token: Secret::new(token),
@@ -106,7 +142,21 @@ impl Config {
             grace: Duration::from_millis(millis("GRACE_MS", GRACE_MS_DEFAULT, 0)?),
             max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
             jobs: JobSettings::read(&get, max_concurrency)?,
+            lease: Duration::from_millis(millis("LEASE_MS", LEASE_MS_DEFAULT, 10)?),
+            drain: Duration::from_millis(millis("DRAIN_MS", DRAIN_MS_DEFAULT, 0)?),
+            idle: (idle > 0).then(|| Duration::from_secs(idle)),
+            output_bytes_max: size("OUTPUT_MB_MAX", OUTPUT_MB_DEFAULT)? * MIB,
+            run_memory: if memory > 0 { Some(memory * MIB) } else { room::most_of_memory() },
+            run_processes: (processes > 0).then_some(processes),
+            min_free_memory: size("MIN_FREE_MEMORY_MB", MIN_FREE_MEMORY_MB_DEFAULT)? * MIB,
+            min_free_disk: size("MIN_FREE_DISK_MB", MIN_FREE_DISK_MB_DEFAULT)? * MIB,
         })
+    }
+
+    /// The bounds of a run that may take so long.
+    pub fn bounds(&self, time: Duration) -> Bounds {
+        let Self { idle, run_memory, run_processes, .. } = self;
+        Bounds { time, idle: *idle, memory: *run_memory, processes: *run_processes }
     }
 }
 

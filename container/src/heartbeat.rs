@@ -1,5 +1,8 @@
 //! Heartbeats: every rig is told which of its runs are alive, and says what is to become of them.
 //!
+//! A rig that accepts none for the time of the lease may have given the work to others: its runs are suspended
+//! until it accepts one again.
+//!
 //! One request per rig, at about equal intervals, and one at once when a run has come up, so that a lost answer
 //! to a start heals quickly. They are never repeated: the next one says more. A rig that does not answer must
 //! never delay the heartbeats of another one.
@@ -10,16 +13,35 @@ use std::time::Duration;
 
 use beadrig::wire::container::{Heartbeat, Heartbeats, Verdicts};
 use beadrig::wire::{Envelope, PROTOCOL};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until};
 
 use crate::config::Config;
-use crate::limits::{EARLY_BEAT_MS, HEARTBEAT_JITTER_PERCENT};
+use crate::limits::{EARLY_BEAT_MS, HEARTBEAT_JITTER_PERCENT, LEASE_LOOK_MS_MAX};
 use crate::policy::Denial;
 use crate::rig::Rig;
 use crate::supervisor::Supervisor;
 
-/// Beats until the owner of the agents is gone.
+/// Beats, and watches the leases, until the owner of the agents is gone.
 pub async fn beat(config: Arc<Config>, boot_id: String, rig: Rig, supervisor: Supervisor) {
+    tokio::select! {
+        () = beats(Arc::clone(&config), boot_id, rig, supervisor.clone()) => {}
+        () = leases(&config, &supervisor) => {}
+    }
+}
+
+async fn leases(config: &Config, supervisor: &Supervisor) {
+    let look = (config.lease / 10).min(Duration::from_millis(LEASE_LOOK_MS_MAX));
+    let mut looks = tokio::time::interval(look.max(Duration::from_millis(1)));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if supervisor.check_leases().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn beats(config: Arc<Config>, boot_id: String, rig: Rig, supervisor: Supervisor) {
     let mut next = Instant::now() + interval(config.heartbeat);
     loop {
         let rigs = tokio::select! {
@@ -53,6 +75,8 @@ async fn one(
     name: String,
     agents: Vec<Heartbeat>,
 ) {
+    // The lease counts from here: what the rig knew when it answered cannot be older.
+    let sent = std::time::Instant::now();
     let body = Heartbeats { protocol: PROTOCOL, boot_id, agents, merges: Vec::new() };
     let (status, bytes) = match rig.post(&format!("{name}/heartbeats"), &body).await {
         Ok(answer) => answer,
@@ -69,7 +93,7 @@ async fn one(
         }
     };
     // Without an owner there is nobody left to stop.
-    let _ = supervisor.verdicts(name, verdicts).await;
+    let _ = supervisor.verdicts(name, sent, verdicts).await;
 }
 
 /// The interval, a little shorter or longer.

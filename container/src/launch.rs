@@ -17,6 +17,7 @@ use beadrig::wire::container::StartAgent;
 use crate::config::{Config, program_dir};
 use crate::jobs::capture::Capture;
 use crate::limits::AGENT_RETRY_S;
+use crate::process::meter::Bounds;
 
 /// Everything there is to know to start the process of a run. No `Debug`: there is a token in it.
 pub struct Launch {
@@ -32,8 +33,8 @@ pub struct Launch {
     pub prompt: String,
     /// `NAME=value`s that only the processes of this run have all of.
     pub marker: Vec<OsString>,
-    /// How long it may run.
-    pub time_limit: Duration,
+    /// What it may take.
+    pub bounds: Bounds,
     /// Between TERM and KILL.
     pub grace: Duration,
     /// Keeps all that is said, besides the ring of lines.
@@ -56,7 +57,7 @@ impl Launch {
             environment,
             workdir,
             prompt: request.prompt.clone(),
-            time_limit: Duration::from_secs(request.time_limit_s),
+            bounds: config.bounds(Duration::from_secs(request.time_limit_s)),
             grace: config.grace,
             capture: None,
         }

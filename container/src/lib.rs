@@ -36,6 +36,10 @@ pub mod heartbeat;
 pub mod report;
 pub mod rig;
 pub mod server;
+pub mod stream;
+
+pub mod journal;
+pub mod room;
 
 pub mod clock;
 

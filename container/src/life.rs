@@ -2,10 +2,18 @@
 //!
 //! ```text
 //! starting --spawned--> running --ending--> stopping --gone--> exited
-//!   |  |                   +---------------- gone ----------------^
+//!   |  |                 |  ^  +------------ gone ----------------^ ^
+//!   |  |    lease is over|  |accepted                               |
+//!   |  |                 v  |                                       |
+//!   |  |               suspended --ending--> stopping               |
+//!   |  |                   +---------------- gone ------------------+
 //!   |  +--ending--> stopping (the process comes up and is ended, or never comes up)
 //!   +--never spawned--> failed
 //! ```
+//!
+//! A suspended run stands still: no process of it runs, its clocks do not move. On the wire it is `running`,
+//! with a flag. Ending it (a stop, `stale`, the end of the service) works as ever. What is not up, or is
+//! being ended, is never suspended.
 //!
 //! Pure. Nothing else may assign a phase. What is over stays as it is, whoever speaks late.
 
@@ -18,6 +26,10 @@ pub enum Event {
     Spawned,
     /// There is no process, and there will be none.
     NeverSpawned,
+    /// Its rig has not been heard of for too long.
+    Suspended,
+    /// Its rig is there again.
+    Resumed,
     /// It is being ended, and why.
     Ending(String),
     /// Its process group is gone.
@@ -33,10 +45,21 @@ pub struct Exit {
     pub signal: Option<i32>,
 }
 
+/// Where a run is; [`Phase`] and whether it stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Starting,
+    Running,
+    Suspended,
+    Stopping,
+    Exited,
+    Failed,
+}
+
 /// Where a run is in its life, and how it came to end.
 #[derive(Clone, Debug)]
 pub struct Life {
-    phase: Phase,
+    state: State,
     why: Option<String>,
     exit: Exit,
 }
@@ -44,17 +67,19 @@ pub struct Life {
 /// Registered.
 impl Default for Life {
     fn default() -> Self {
-        Self { phase: Phase::Starting, why: None, exit: Exit::default() }
+        Self { state: State::Starting, why: None, exit: Exit::default() }
     }
 }
 
 impl Life {
-    /// Takes one event; says whether the phase changed.
+    /// Takes one event; says whether anything changed.
     pub fn after(&mut self, event: Event) -> bool {
-        use Phase::{Exited, Failed, Running, Starting, Stopping};
-        let next = match (self.phase, event) {
+        use State::{Exited, Failed, Running, Starting, Stopping, Suspended};
+        let next = match (self.state, event) {
             (Starting, Event::Spawned) => Running,
-            (Starting | Running, Event::Ending(why)) => {
+            (Running, Event::Suspended) => Suspended,
+            (Suspended, Event::Resumed) => Running,
+            (Starting | Running | Suspended, Event::Ending(why)) => {
                 self.why = Some(why);
                 Stopping
             }
@@ -62,28 +87,40 @@ impl Life {
                 self.why.get_or_insert_with(|| "spawn_failed".to_owned());
                 Failed
             }
-            (Starting | Running | Stopping, Event::Gone(exit)) => {
+            (Starting | Running | Suspended | Stopping, Event::Gone(exit)) => {
                 let by_itself = if exit.signal.is_some() { "signal" } else { "exited" };
                 self.why.get_or_insert_with(|| by_itself.to_owned());
                 self.exit = exit;
                 Exited
             }
             // The first reason stays; a process that comes up while it is being ended is ended.
-            (Stopping, Event::Spawned | Event::Ending(_)) => Stopping,
-            (Running, Event::Spawned | Event::NeverSpawned) => Running,
+            (Stopping, _) => Stopping,
+            (Starting, Event::Suspended | Event::Resumed) => Starting,
+            (same @ (Running | Suspended), _) => same,
             (over @ (Exited | Failed), _) => over,
         };
-        std::mem::replace(&mut self.phase, next) != next
+        std::mem::replace(&mut self.state, next) != next
     }
 
     /// Where it is.
     pub fn phase(&self) -> Phase {
-        self.phase
+        match self.state {
+            State::Starting => Phase::Starting,
+            State::Running | State::Suspended => Phase::Running,
+            State::Stopping => Phase::Stopping,
+            State::Exited => Phase::Exited,
+            State::Failed => Phase::Failed,
+        }
+    }
+
+    /// Whether it stands still.
+    pub fn is_suspended(&self) -> bool {
+        self.state == State::Suspended
     }
 
     /// Why it ended, once it did.
     pub fn reason(&self) -> Option<&str> {
-        self.why.as_deref().filter(|_| self.phase.is_over())
+        self.why.as_deref().filter(|_| self.phase().is_over())
     }
 
     /// How its process ended.
@@ -94,7 +131,7 @@ impl Life {
     /// Whether its command succeeded.
     pub fn outcome(&self) -> Outcome {
         match self.exit.code {
-            Some(0) if self.phase == Phase::Exited => Outcome::Completed,
+            Some(0) if self.phase() == Phase::Exited => Outcome::Completed,
             _ => Outcome::Failed,
         }
     }
@@ -139,6 +176,21 @@ mod tests {
         assert_eq!((up.phase(), up.reason()), (Phase::Stopping, None));
         let never = live([ending("stopped"), Event::NeverSpawned]);
         assert_eq!((never.phase(), never.reason()), (Phase::Failed, Some("stopped")));
+    }
+
+    #[test]
+    fn a_run_without_its_rig_stands_still_and_can_be_ended_all_the_same() {
+        let mut life = live([Event::Spawned]);
+        assert!(life.after(Event::Suspended));
+        assert_eq!((life.phase(), life.is_suspended()), (Phase::Running, true));
+        assert!(life.after(Event::Resumed) && !life.is_suspended());
+        let stopped = live([Event::Spawned, Event::Suspended, ending("stopped"), Event::Resumed]);
+        assert_eq!((stopped.phase(), stopped.is_suspended()), (Phase::Stopping, false));
+        let killed = live([Event::Spawned, Event::Suspended, KILLED]);
+        assert_eq!((killed.phase(), killed.reason()), (Phase::Exited, Some("signal")));
+        for mut other in [Life::default(), live([ending("stopped")]), live([CLEAN])] {
+            assert!(!other.after(Event::Suspended) && !other.is_suspended());
+        }
     }
 
     #[test]

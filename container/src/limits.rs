@@ -66,7 +66,7 @@ pub const INPUT_LINES_MAX: usize = 16;
 pub const OWNER_QUEUE_MAX: usize = 1024;
 
 /// How long the pipes may stay open once the process group is gone: then somebody else holds them.
-pub const DRAIN_MS: u64 = 1_000;
+pub const PIPE_DRAIN_MS: u64 = 1_000;
 
 /// How long a killed group may take to vanish. Unreaped children of a poor init never do, and they do nothing.
 pub const GROUP_GONE_MS_MAX: u64 = 500;
@@ -166,3 +166,60 @@ pub const JOB_EVICT_MS_MAX: u64 = 60_000;
 
 /// Between two tries to start a job, or to write down how it ended, when the disk does not take it.
 pub const JOB_RETRY_MS: u64 = 1_000;
+
+/// Between two looks at what a run takes and at who has left its group.
+pub const WATCH_MS: u64 = 2_000;
+
+/// A child of ours that stays a zombie for longer than this is an adopted one: our own are reaped at once.
+pub const ZOMBIE_MS_MAX: u64 = 5_000;
+
+/// What a run may print before the rest is only counted and its end kept: hours of a talkative agent.
+pub const OUTPUT_MB_DEFAULT: u64 = 256;
+
+/// A run that prints nothing for this long is ended, in seconds; 0 is never. Some agents think for long.
+pub const IDLE_OUTPUT_S_DEFAULT: u64 = 0;
+
+/// What the processes of one run may take together; 0 is three quarters of the machine's memory, so that one
+/// run never takes the service with it.
+pub const RUN_MEMORY_MB_DEFAULT: u64 = 0;
+
+/// Processes of one run; 0 is any number. A build on many cores has a hundred; a fork bomb has no end.
+pub const RUN_PROCESSES_DEFAULT: u64 = 512;
+
+/// Memory that must be free before a start. The smallest container has 256 MiB.
+pub const MIN_FREE_MEMORY_MB_DEFAULT: u64 = 128;
+
+/// Disk that must be free before a start: a working directory and the logs.
+pub const MIN_FREE_DISK_MB_DEFAULT: u64 = 256;
+
+/// The largest size or number that can be set; a larger one is a slip of the pen.
+pub const SETTING_SIZE_MAX: u64 = 1 << 24;
+
+/// Without an accepted heartbeat for this long the runs of a rig are suspended. The rig gives their work to
+/// others after 180 s.
+pub const LEASE_MS_DEFAULT: u64 = 120_000;
+
+/// How often leases are looked at: a tenth of the shortest that makes sense.
+pub const LEASE_LOOK_MS_MAX: u64 = 2_000;
+
+/// How long agents may go on after they were told that the service ends.
+pub const DRAIN_MS_DEFAULT: u64 = 15_000;
+
+/// From the first signal to the end of the agents, whatever drain and grace are set to; with the last reports
+/// and the rest it stays under the 60 s that the whole may take.
+pub const LEAVE_MS_MAX: u64 = 40_000;
+
+/// What the journal may grow to before it is written anew with what is still open.
+pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Readers of event streams at once, of all agents; each costs a page and a connection.
+pub const READERS_MAX: usize = 256;
+
+/// Events that a reader is handed at a time; at worst 256 KiB.
+pub const READER_PAGE_LINES: usize = 32;
+
+/// A stream without events says this often that it is there.
+pub const STREAM_BEAT_MS: u64 = 15_000;
+
+/// Lines kept of the end of what a run said beyond its bound: they must not push the rest out of the ring.
+pub const OUTPUT_END_LINES_MAX: usize = 100;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use beadrig_container::config::HELP;
+use beadrig_container::process::Order;
+use beadrig_container::process::census::adopt_orphans;
 use beadrig_container::{Config, Service};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -28,6 +30,9 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     hide();
+    if let Err(error) = adopt_orphans() {
+        tracing::warn!(%error, "what agents leave behind is found by its environment alone");
+    }
     let config = match Config::read(|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(error) => {
@@ -82,7 +87,7 @@ async fn run(config: Config) -> ExitCode {
         () = signals.next() => {
             tracing::warn!("a second signal: ending at once");
             let patience = Duration::from_millis(AT_ONCE_MS);
-            let _ = tokio::time::timeout(patience, supervisor.kill_all()).await;
+            let _ = tokio::time::timeout(patience, supervisor.end_all(Order::Kill)).await;
             ExitCode::FAILURE
         }
     }

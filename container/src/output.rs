@@ -1,26 +1,74 @@
 //! What one run has said: a ring of events, bounded in lines and in bytes.
 //!
+//! ```text
+//! pipes --heard, push--> ring (the newest) --page--> who asks
+//!                          |                 next--> who reads along: each at its own pace, from the ring
+//!                          +-- after so many bytes: only counted, and the end kept until the run is over
+//! ```
+//!
 //! The pipes write to it directly, not through the owner of all agents: a chatty agent must never be in the way
-//! of another one's stop. The lock is held for a push or a copy, never across an await.
+//! of another one's stop, nor a slow reader in the way of the agent. The lock is held for a push or a copy, never
+//! across an await.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use beadrig::id::Millis;
 use beadrig::wire::container::Event;
+use tokio::sync::Notify;
 
-use crate::limits::{EVENT_OVERHEAD_BYTES, RING_BYTES_MAX, RING_LINES_MAX, TAIL_BYTES_MAX};
+use crate::limits::{
+    EVENT_OVERHEAD_BYTES, OUTPUT_END_LINES_MAX, RING_BYTES_MAX, RING_LINES_MAX, TAIL_BYTES_MAX,
+};
 
 /// The output and the status changes of one run.
 #[derive(Debug)]
-pub struct Output(Mutex<Ring>);
+pub struct Output {
+    ring: Mutex<Ring>,
+    /// Bytes that came out of the pipes.
+    heard: AtomicU64,
+    last_activity: AtomicI64,
+    bytes_max: u64,
+    news: Notify,
+}
 
 #[derive(Debug)]
 struct Ring {
-    events: VecDeque<Event>,
+    entries: VecDeque<Entry>,
     bytes: usize,
     next_id: u64,
-    last_activity: Millis,
+    /// Bytes of lines that went into the ring.
+    taken: u64,
+    rest: Rest,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    source: Source,
+    data: String,
+    at: Millis,
+}
+
+/// What came after the run had said all that it may.
+#[derive(Debug, Default)]
+struct Rest {
+    lines: u64,
+    bytes: u64,
+    /// The last of it.
+    end: VecDeque<Entry>,
+    end_bytes: usize,
+}
+
+/// What somebody who reads along is handed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Events that were gone before they were read.
+    pub missed: u64,
+    /// Oldest first.
+    pub events: Vec<Event>,
 }
 
 /// Where an event comes from.
@@ -46,32 +94,103 @@ impl Source {
 
 impl Output {
     /// Nothing yet; the first event will have this id, for ids go on over the runs of an agent.
-    pub fn new(first_id: u64, now: Millis) -> Self {
-        let ring =
-            Ring { events: VecDeque::new(), bytes: 0, next_id: first_id, last_activity: now };
-        Self(Mutex::new(ring))
+    pub fn new(first_id: u64, now: Millis, bytes_max: u64) -> Self {
+        let ring = Ring {
+            entries: VecDeque::new(),
+            bytes: 0,
+            next_id: first_id,
+            taken: 0,
+            rest: Rest::default(),
+            is_over: false,
+        };
+        Self {
+            ring: Mutex::new(ring),
+            heard: AtomicU64::new(0),
+            last_activity: AtomicI64::new(now.0),
+            bytes_max,
+            news: Notify::new(),
+        }
+    }
+
+    /// The process has said something, a line or not.
+    pub fn heard(&self, bytes: usize, now: Millis) {
+        self.heard.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_activity.store(now.0, Ordering::Relaxed);
     }
 
     /// Adds an event; the oldest ones make room.
     pub fn push(&self, source: Source, data: String, now: Millis) {
         let mut ring = self.ring();
-        if source != Source::Status {
-            ring.last_activity = now;
+        if source == Source::Status {
+            ring.add(source, data, now);
+        } else {
+            ring.taken += data.len() as u64 + 1;
+            if ring.taken > self.bytes_max {
+                ring.rest.put(source, data, now);
+            } else {
+                ring.add(source, data, now);
+            }
         }
-        ring.bytes += cost(&data);
-        let (id, event) = (ring.next_id, source.name().to_owned());
-        ring.next_id += 1;
-        ring.events.push_back(Event { id, event, data, timestamp: now.to_string() });
-        while ring.events.len() > RING_LINES_MAX || ring.bytes > RING_BYTES_MAX {
-            let Some(oldest) = ring.events.pop_front() else { break };
-            ring.bytes -= cost(&oldest.data);
+        drop(ring);
+        self.news.notify_waiters();
+    }
+
+    /// The process says nothing any more: what was only counted is summed up, with its end.
+    pub fn finish(&self, now: Millis) {
+        let mut ring = self.ring();
+        let Rest { lines, bytes, end, .. } = std::mem::take(&mut ring.rest);
+        if lines > 0 {
+            let said = format!(
+                "… [{} bytes in {} lines cut: a run may say {} bytes]",
+                bytes - end.iter().map(|entry| entry.data.len() as u64 + 1).sum::<u64>(),
+                lines - end.len() as u64,
+                self.bytes_max
+            );
+            ring.add(Source::Stderr, said, now);
+            for Entry { source, data, at, .. } in end {
+                ring.add(source, data, at);
+            }
         }
+        drop(ring);
+        self.news.notify_waiters();
+    }
+
+    /// The run is over: nothing comes any more.
+    pub fn close(&self) {
+        self.ring().is_over = true;
+        self.news.notify_waiters();
+    }
+
+    /// Whether a reader who has seen everything up to a cursor has seen everything there will be.
+    pub fn is_read(&self, after: u64) -> bool {
+        let ring = self.ring();
+        ring.is_over && after + 1 == ring.next_id
     }
 
     /// The events after a cursor, oldest first.
     pub fn page(&self, after: u64, limit: usize) -> Vec<Event> {
-        let ring = self.ring();
-        ring.events.iter().filter(|event| event.id > after).take(limit).cloned().collect()
+        self.ring().page(after, limit)
+    }
+
+    /// What comes after a cursor, as soon as there is something; nothing once the run is over.
+    pub async fn next(&self, after: u64, limit: usize) -> Option<Next> {
+        loop {
+            let news = self.news.notified();
+            tokio::pin!(news);
+            // From here on nothing is overheard.
+            news.as_mut().enable();
+            {
+                let ring = self.ring();
+                let events = ring.page(after, limit);
+                if let Some(first) = events.first() {
+                    return Some(Next { missed: first.id - after - 1, events });
+                }
+                if ring.is_over {
+                    return None;
+                }
+            }
+            news.await;
+        }
     }
 
     /// The id of the next event.
@@ -79,21 +198,26 @@ impl Output {
         self.ring().next_id
     }
 
+    /// How many bytes the process has said.
+    pub fn said(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
     /// When the process last said something.
     pub fn last_activity(&self) -> Millis {
-        self.ring().last_activity
+        Millis(self.last_activity.load(Ordering::Relaxed))
     }
 
     /// The end of what the process said; nothing if it said nothing.
     pub fn tail(&self) -> Option<String> {
         let ring = self.ring();
-        let said = ring.events.iter().filter(|event| event.event != Source::Status.name());
+        let said = ring.entries.iter().filter(|entry| entry.source != Source::Status);
         let mut lines = VecDeque::new();
         let mut room = TAIL_BYTES_MAX;
-        for event in said.rev() {
-            let line = end_of(&event.data, room);
+        for entry in said.rev() {
+            let line = end_of(&entry.data, room);
             lines.push_front(line);
-            if line.len() < event.data.len() || room <= line.len() + 1 {
+            if line.len() < entry.data.len() || room <= line.len() + 1 {
                 break;
             }
             room -= line.len() + 1;
@@ -102,7 +226,52 @@ impl Output {
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    fn add(&mut self, source: Source, data: String, at: Millis) {
+        self.bytes += cost(&data);
+        self.entries.push_back(Entry { id: self.next_id, source, data, at });
+        self.next_id += 1;
+        while self.entries.len() > RING_LINES_MAX || self.bytes > RING_BYTES_MAX {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= cost(&oldest.data);
+        }
+    }
+
+    fn page(&self, after: u64, limit: usize) -> Vec<Event> {
+        // Ids have no gaps.
+        let first = self.next_id - self.entries.len() as u64;
+        let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(skip).take(limit).map(Entry::event).collect()
+    }
+}
+
+impl Rest {
+    fn put(&mut self, source: Source, data: String, at: Millis) {
+        self.lines += 1;
+        self.bytes += data.len() as u64 + 1;
+        self.end_bytes += data.len() + 1;
+        self.end.push_back(Entry { id: 0, source, data, at });
+        while self.end_bytes > TAIL_BYTES_MAX && self.end.len() > 1
+            || self.end.len() > OUTPUT_END_LINES_MAX
+        {
+            let Some(oldest) = self.end.pop_front() else { break };
+            self.end_bytes -= oldest.data.len() + 1;
+        }
+    }
+}
+
+impl Entry {
+    fn event(&self) -> Event {
+        Event {
+            id: self.id,
+            event: self.source.name().to_owned(),
+            data: self.data.clone(),
+            timestamp: self.at.to_string(),
+        }
     }
 }
 
@@ -122,8 +291,9 @@ mod tests {
     use super::*;
 
     fn filled(lines: impl IntoIterator<Item = String>) -> Output {
-        let output = Output::new(1, Millis(0));
+        let output = Output::new(1, Millis(0), u64::MAX);
         for line in lines {
+            output.heard(line.len(), Millis(1));
             output.push(Source::Stdout, line, Millis(1));
         }
         output
@@ -164,5 +334,47 @@ mod tests {
                 tail.len()
             );
         }
+    }
+
+    #[test]
+    fn what_a_run_says_beyond_its_bound_is_counted_and_its_end_is_kept() {
+        let output = Output::new(1, Millis(0), 20);
+        for line in ["first", "second"].into_iter().chain(std::iter::repeat_n("dropped", 5000)) {
+            output.push(Source::Stdout, line.to_owned(), Millis(1));
+        }
+        output.push(Source::Stdout, "the end".to_owned(), Millis(2));
+        let data = |output: &Output| -> Vec<String> {
+            output.page(0, usize::MAX).into_iter().map(|event| event.data).collect()
+        };
+        assert_eq!(data(&output), ["first", "second"]);
+        output.finish(Millis(3));
+        let said = data(&output);
+        assert_eq!(said[2], "… [39208 bytes in 4901 lines cut: a run may say 20 bytes]");
+        assert_eq!((said.len(), said.last().unwrap().as_str()), (3 + 100, "the end"));
+        assert!(output.tail().unwrap().ends_with("dropped\nthe end"));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_too_slow_is_told_what_it_has_missed() {
+        let output = filled((0..2000).map(|n| n.to_string()));
+        let next = output.next(7, 2).await.unwrap();
+        assert_eq!((next.missed, next.events[0].id, next.events.len()), (1493, 1501, 2));
+        let next = output.next(1502, 2).await.unwrap();
+        assert_eq!((next.missed, next.events[0].id), (0, 1503));
+        assert!(!output.is_read(2000));
+        output.close();
+        assert_eq!((output.next(2000, 2).await, output.is_read(2000)), (None, true));
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_for_what_comes() {
+        let output = std::sync::Arc::new(filled([]));
+        let reader = tokio::spawn({
+            let output = std::sync::Arc::clone(&output);
+            async move { output.next(0, 9).await }
+        });
+        tokio::task::yield_now().await;
+        output.push(Source::Stderr, "now".to_owned(), Millis(1));
+        assert_eq!(reader.await.unwrap().unwrap().events[0].data, "now");
     }
 }

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Instant;
 
 use beadrig::wire::container::{
     Advice, AgentStatus, Heartbeat, Message, Phase, StartAgent, StopAgent, Stopped, Verdict,
@@ -18,12 +19,14 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::Config;
+use crate::journal::{Journal, Name};
 use crate::launch::Launch;
 use crate::life::Event;
 use crate::limits::{ENDED_RUNS_MAX, REASON_CHARS_MAX};
 use crate::output::Source;
 use crate::policy::{self, Begin, Denial, Holder, Known, Load};
-use crate::process::{News, Order, Process};
+use crate::process::census::Census;
+use crate::process::{Member, News, Order, Process};
 use crate::report::Reporter;
 use crate::run::Run;
 
@@ -36,9 +39,14 @@ pub(crate) struct Owner {
     identity: OsString,
     boot_id: String,
     reporter: Reporter,
+    journal: Journal,
+    census: Census,
     news: mpsc::Sender<Work>,
     early: Arc<Notify>,
     early_rigs: BTreeSet<String>,
+    /// When rigs were last known to count on their runs here: a start, or the sending of a heartbeat that was
+    /// accepted.
+    leases: HashMap<String, Instant>,
     slots: HashMap<String, Slot>,
     /// Agents of which nothing runs, the one that ended first in front.
     ended: VecDeque<String>,
@@ -86,6 +94,7 @@ impl Owner {
         identity: OsString,
         boot_id: String,
         reporter: Reporter,
+        journal: Journal,
         news: mpsc::Sender<Work>,
         early: Arc<Notify>,
     ) -> Self {
@@ -94,9 +103,12 @@ impl Owner {
             identity,
             boot_id,
             reporter,
+            journal,
+            census: Census::default(),
             news,
             early,
             early_rigs: BTreeSet::new(),
+            leases: HashMap::new(),
             slots: HashMap::new(),
             ended: VecDeque::new(),
             serial: 0,
@@ -131,9 +143,10 @@ impl Owner {
     }
 
     /// How full it is: agents and jobs share the places.
-    pub(crate) fn load(&self) -> Load {
+    fn load<'a>(&self, shortage: Option<&'a str>) -> Load<'a> {
         let live = self.live() + self.jobs;
-        Load { live, capacity: self.config.max_concurrency, closing: self.closing }
+        let capacity = self.config.max_concurrency;
+        Load { live, capacity, closing: self.closing, shortage }
     }
 
     /// Told whenever a place may have become free.
@@ -141,12 +154,15 @@ impl Owner {
         Arc::clone(&self.room)
     }
 
-    /// Takes a place for a job, if there is one.
-    pub(crate) fn take_place(&mut self) -> bool {
-        let Load { live, capacity, closing } = self.load();
-        let free = live < capacity && !closing;
-        self.jobs += usize::from(free);
-        free
+    /// Takes a place for a job, if there is one, and a number under which its processes are known.
+    pub(crate) fn take_place(&mut self) -> Option<Member> {
+        let Load { live, capacity, closing, .. } = self.load(None);
+        if live >= capacity || closing {
+            return None;
+        }
+        self.jobs += 1;
+        self.serial += 1;
+        Some(Member { census: self.census.clone(), run: self.serial })
     }
 
     /// Gives a job's place back.
@@ -155,11 +171,21 @@ impl Owner {
         self.room.notify_one();
     }
 
-    /// Starts a run, or says how it is.
-    pub(crate) fn start(&mut self, request: StartAgent) -> Result<(bool, Answer), Denial> {
+    /// Whether it takes no more work.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Starts a run, or says how it is. `shortage` is what the machine has too little of.
+    pub(crate) fn start(
+        &mut self,
+        request: StartAgent,
+        shortage: Option<&str>,
+    ) -> Result<(bool, Answer), Denial> {
         let agent = request.agent_id.clone();
         let known = self.slots.get(&agent).map(Slot::known);
-        let begin = match policy::start(&request, known, self.holder(&request), self.load()) {
+        let load = self.load(shortage);
+        let begin = match policy::start(&request, known, self.holder(&request), load) {
             policy::Verdict::Deny(denial) => {
                 if let Denial::Held { agent, .. } = &denial {
                     self.end_newest(agent, "stale", Order::Kill);
@@ -169,10 +195,11 @@ impl Owner {
             policy::Verdict::AlreadySo => return Ok((false, self.again(&agent)?)),
             policy::Verdict::Do(begin) => begin,
         };
+        self.leases.insert(request.rig_id.clone(), Instant::now());
         self.ended.retain(|ended| *ended != agent);
         self.serial += 1;
         let first_event = self.slots.get(&agent).map_or(1, |slot| slot.run.output.next_id());
-        let mut run = Run::new(self.serial, request, first_event);
+        let mut run = Run::new(self.serial, request, first_event, self.config.output_bytes_max);
         match begin {
             Begin::Now => {
                 let (waiter, answer) = oneshot::channel();
@@ -230,7 +257,9 @@ impl Owner {
     }
 
     fn launch(&self, run: &mut Run) {
+        self.journal.begun(name(run));
         let launch = Launch::new(&run.request, &self.config, &self.identity);
+        let member = Member { census: self.census.clone(), run: run.serial };
         let (serial, agent, queue) = (run.serial, run.request.agent_id.clone(), self.news.clone());
         let tell = move |news| {
             let (agent, queue) = (agent.clone(), queue.clone());
@@ -240,7 +269,7 @@ impl Owner {
                 let _ = queue.send(work).await;
             }
         };
-        run.process = Some(Process::start(launch, Arc::clone(&run.output), tell));
+        run.process = Some(Process::start(member, launch, Arc::clone(&run.output), tell));
         run.slim();
     }
 
@@ -257,10 +286,13 @@ impl Owner {
             // For whoever reads the report, if the answer to the start is not heard.
             run.output.push(Source::Stderr, failure.to_string(), clock::now());
         }
+        if let News::Over(over) = &news {
+            run.output.push(Source::Status, over.sentence(), clock::now());
+        }
         run.enter(match news {
             News::Spawned => Event::Spawned,
             News::CouldNotSpawn(_) | News::NotStarted => Event::NeverSpawned,
-            News::OutOfTime => Event::Ending("timeout".to_owned()),
+            News::Over(over) => Event::Ending(over.reason().to_owned()),
             News::Gone(exit) => Event::Gone(exit),
         });
         let phase = run.phase();
@@ -282,7 +314,9 @@ impl Owner {
     fn over(&mut self, agent: &str, serial: u64, told: bool) {
         let Some(mut slot) = self.slots.remove(agent) else { return };
         let older = slot.older.take_if(|older| older.serial == serial);
-        if !told {
+        if told {
+            self.journal.told(name(&slot.run));
+        } else {
             self.report(older.as_ref().unwrap_or(&slot.run));
         }
         if older.is_some() && slot.run.phase() == Phase::Starting {
@@ -308,7 +342,9 @@ impl Owner {
 
     fn report(&self, run: &Run) {
         let StartAgent { rig_id, agent_id, .. } = &run.request;
-        self.reporter.send(rig_id, agent_id, run.report(&self.boot_id));
+        let report = run.report(&self.boot_id);
+        self.journal.ended(name(run), &report);
+        self.reporter.send(rig_id, agent_id, report);
     }
 
     /// Begins the end of a run.
@@ -371,11 +407,21 @@ impl Owner {
         beats
     }
 
-    /// Does what a rig said to the heartbeats of its runs.
-    pub(crate) fn verdicts(&mut self, rig: &str, verdicts: &[Verdict]) {
+    /// Does what a rig said to the heartbeats of its runs, which were sent at this time.
+    pub(crate) fn verdicts(&mut self, rig: &str, sent: Instant, verdicts: &[Verdict]) {
+        let lease = self.leases.entry(rig.to_owned()).or_insert(sent);
+        *lease = sent.max(*lease);
         for Verdict { agent_id, attempt, verdict } in verdicts {
             let (why, order) = match verdict {
-                Advice::Ok => continue,
+                Advice::Ok => {
+                    if let Some(slot) = self.slots.get_mut(agent_id)
+                        && slot.run.request.rig_id == rig
+                        && slot.run.request.attempt == *attempt
+                    {
+                        slot.run.suspend(false);
+                    }
+                    continue;
+                }
                 Advice::Stop => ("stopped", Order::Term),
                 Advice::Stale => ("stale", Order::Kill),
             };
@@ -393,22 +439,56 @@ impl Owner {
         }
     }
 
-    /// Takes no more work and begins the end of all runs.
-    pub(crate) fn close(&mut self) {
+    /// Suspends the runs of rigs that were not heard of for too long: the rig may have given their work to others.
+    pub(crate) fn check_leases(&mut self) {
+        let mut held = BTreeSet::new();
+        for run in self.slots.values_mut().map(|slot| &mut slot.run) {
+            if run.phase().is_over() {
+                continue;
+            }
+            let rig = &run.request.rig_id;
+            let lease = self.leases.get(rig);
+            let is_over = lease.is_some_and(|lease| lease.elapsed() >= self.config.lease);
+            held.insert(rig.clone());
+            if is_over {
+                run.suspend(true);
+            }
+        }
+        self.leases.retain(|rig, _| held.contains(rig));
+    }
+
+    /// Takes no more work, and tells all runs to finish.
+    pub(crate) fn drain(&mut self) {
         self.closing = true;
         let agents: Vec<String> = self.slots.keys().cloned().collect();
         for agent in agents {
-            self.end_newest(&agent, "shutdown", Order::Term);
-        }
-    }
-
-    /// Kills everything at once.
-    pub(crate) fn kill_all(&mut self) {
-        self.closing = true;
-        for run in self.slots.values_mut().flat_map(Slot::runs_mut) {
-            if let Some(process) = &run.process {
-                process.order(Order::Kill);
+            let Some(slot) = self.slots.get_mut(&agent) else { continue };
+            if slot.run.phase().is_over() {
+                continue;
+            }
+            slot.run.ask_to_finish(FINISH);
+            if slot.run.phase().is_over() {
+                self.report(&self.slots[&agent].run);
             }
         }
     }
+
+    /// Gives all that is left this order.
+    pub(crate) fn order_all(&mut self, order: Order) {
+        self.closing = true;
+        for run in self.slots.values_mut().flat_map(Slot::runs_mut) {
+            if let Some(process) = &run.process {
+                process.order(order);
+            }
+        }
+    }
+}
+
+/// What agents are told when the service ends.
+const FINISH: &str = "The container is about to be stopped. Finish now: commit and push what you have, write down \
+                      what is left to do, and exit.";
+
+fn name(run: &Run) -> Name {
+    let StartAgent { rig_id, agent_id, attempt, .. } = &run.request;
+    Name { rig: rig_id.clone(), agent: agent_id.clone(), attempt: *attempt }
 }

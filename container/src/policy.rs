@@ -68,13 +68,15 @@ pub struct Holder<'a> {
 
 /// How full the service is.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
+pub struct Load<'a> {
     /// Agents of which anything runs.
     pub live: usize,
     /// How many there may be.
     pub capacity: usize,
     /// Whether the service is ending.
     pub closing: bool,
+    /// What the machine has too little of.
+    pub shortage: Option<&'a str>,
 }
 
 /// Why not. The text is for people, [`Denial::code`] for programs.
@@ -136,8 +138,11 @@ pub enum Denial {
     /// As many as may be.
     #[error("all {0} places are taken: try again when an agent has ended")]
     Full(usize),
+    /// The machine has no room for another one.
+    #[error("there is no room for another agent: {0}; try again when an agent has ended")]
+    NoRoom(String),
     /// On its way out.
-    #[error("the service is ending: try again when it is back")]
+    #[error("the service is draining: it ends; try again when it is back")]
     Closing,
     /// The command did not become a process.
     #[error("{command} could not be started: {why}")]
@@ -161,7 +166,11 @@ impl Denial {
             Self::NotFound(_) | Self::NoSuchAttempt { .. } => "not_found",
             Self::StaleAttempt { .. } => "stale_attempt",
             Self::NotRunning { .. } | Self::InputClosed(_) => "not_running",
-            Self::Held { .. } | Self::Full(_) | Self::Closing | Self::InputFull(_) => "capacity",
+            Self::Held { .. }
+            | Self::Full(_)
+            | Self::NoRoom(_)
+            | Self::Closing
+            | Self::InputFull(_) => "capacity",
             Self::SpawnFailed { .. } => "spawn_failed",
             Self::Down => "internal",
         }
@@ -173,7 +182,7 @@ pub fn start(
     request: &StartAgent,
     known: Option<Known<'_>>,
     holder: Option<Holder<'_>>,
-    load: Load,
+    load: Load<'_>,
 ) -> Verdict<Begin> {
     if let Err(denial) = well_formed(request) {
         return Verdict::Deny(denial);
@@ -212,6 +221,9 @@ pub fn start(
     }
     if load.live >= load.capacity {
         return Verdict::Deny(Denial::Full(load.capacity));
+    }
+    if let Some(shortage) = load.shortage {
+        return Verdict::Deny(Denial::NoRoom(shortage.to_owned()));
     }
     Verdict::Do(Begin::Now)
 }

@@ -3,15 +3,20 @@
 //! A process is a group. One task per process spawns it, reads its pipes, and ends it by rungs:
 //!
 //! ```text
-//! living --order Term, or out of time--> asked (TERM, CONT) --grace over, or order Kill--> killed (KILL)
-//!    |                                      |                                                |
-//!    +------------------------------ the leader is gone ------------------------------------+
+//! living --order Term, or over a bound--> asked (TERM, CONT) --grace over, or order Kill--> killed (KILL)
+//!   |  ^                                    |                                                |
+//!   |  +-- order Suspend: STOP to every process of the run, its clocks stand; Resume: CONT   |
+//!   +------------------------------ the leader is gone --------------------------------------+
 //!                                           |
 //!                      KILL to the rest of the group, then to whoever left the group: gone
 //! ```
 //!
+//! Term and Kill mean the same to one that is suspended; it goes on to hear the TERM.
+//!
 //! It must never decide: what happens is told to the owner of all agents, who gives the orders.
 
+pub mod census;
+pub mod meter;
 pub mod orphans;
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -26,15 +31,19 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use crate::clock;
 use crate::jobs::capture::Capture;
 use crate::launch::Launch;
 use crate::life::Exit;
-use crate::limits::{DRAIN_MS, GROUP_GONE_MS_MAX, INPUT_LINES_MAX, LOOK_MS, PIPE_READ_BYTES};
+use crate::limits::{
+    GROUP_GONE_MS_MAX, INPUT_LINES_MAX, LOOK_MS, PIPE_DRAIN_MS, PIPE_READ_BYTES, WATCH_MS,
+};
 use crate::lines::Lines;
 use crate::output::{Output, Source};
+use census::{Census, Usage};
+use meter::{Meter, Over};
 
 /// What the owner can order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +52,10 @@ pub enum Order {
     Term,
     /// Go to its end at once.
     Kill,
+    /// Stand still until told otherwise.
+    Suspend,
+    /// Go on.
+    Resume,
 }
 
 /// The way to give orders to a process that is told nothing.
@@ -57,8 +70,8 @@ pub enum News {
     CouldNotSpawn(String),
     /// It was ended before it was started.
     NotStarted,
-    /// It has run for as long as it may; the ladder has begun.
-    OutOfTime,
+    /// It has reached a bound; the ladder has begun.
+    Over(Over),
     /// Nothing of it is left.
     Gone(Exit),
 }
@@ -73,6 +86,7 @@ pub struct Process {
 impl Process {
     /// Begins a task that starts the process and stays until nothing of it is left.
     pub fn start<F>(
+        member: Member,
         launch: Launch,
         output: Arc<Output>,
         tell: impl Fn(News) -> F + Send + 'static,
@@ -84,7 +98,7 @@ impl Process {
         let (input, input_in) = mpsc::channel(INPUT_LINES_MAX);
         tokio::spawn(async move {
             let (early, rest) = tokio::sync::mpsc::unbounded_channel();
-            let task = Task { launch, output, news: early };
+            let task = Task { member, launch, output, news: early };
             tokio::join!(task.run(orders_in, input_in), forward(rest, tell));
         });
         Self { orders, input }
@@ -115,10 +129,46 @@ async fn forward<F: Future<Output = ()>>(
     }
 }
 
+/// A run as the census of all processes knows it.
+#[derive(Clone)]
+pub struct Member {
+    /// Who knows the processes.
+    pub census: Census,
+    /// The number of this run there.
+    pub run: u64,
+}
+
+impl Member {
+    /// Asks the census, which blocks. One that cannot be asked answers nothing; that is logged.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Census, u64) -> Result<T, orphans::OrphanError> + Send + 'static,
+    ) -> Option<T> {
+        let Self { census, run } = self.clone();
+        let answer = spawn_blocking(move || question(&census, run)).await;
+        match answer {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) => {
+                tracing::error!(run = self.run, %error, "the processes of a run");
+                None
+            }
+            Err(error) => {
+                tracing::error!(run = self.run, %error, "the processes of a run");
+                None
+            }
+        }
+    }
+
+    async fn signal(&self, signal: Signal) {
+        self.ask(move |census, run| census.signal(run, signal)).await;
+    }
+}
+
 struct Task {
+    member: Member,
     launch: Launch,
     output: Arc<Output>,
-    /// At most four; unbounded so that the ladder never waits for the owner.
+    /// At most five; unbounded so that the ladder never waits for the owner.
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -140,16 +190,24 @@ impl Task {
         if !orders.is_empty() {
             return tell(News::NotStarted);
         }
+        let member = self.member;
+        member.census.enter(member.run, launch.marker.clone());
         let mut child = match spawn(&launch) {
             Ok(child) => child,
-            Err(error) => return tell(News::CouldNotSpawn(error.to_string())),
+            Err(error) => {
+                member.census.forget(member.run);
+                return tell(News::CouldNotSpawn(error.to_string()));
+            }
         };
         let group = Group::of(&child);
+        member.census.lead(member.run, group.0.as_raw().unsigned_abs());
         tell(News::Spawned);
         let pipes = Pipes::open(&mut child, &self.output, launch.capture.as_ref(), input);
-        let exit = ladder(&mut child, &group, &launch, &mut orders, &tell).await;
-        clear(group, &launch).await;
+        let climb = Climb { group: &group, member: &member, launch: &launch, output: &self.output };
+        let exit = climb.ladder(&mut child, &mut orders, &tell).await;
+        clear(group, &member).await;
         pipes.drain().await;
+        self.output.finish(clock::now());
         tell(News::Gone(exit));
     }
 }
@@ -174,47 +232,95 @@ fn spawn(launch: &Launch) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Waits for the leader to end, and helps.
-async fn ladder(
-    child: &mut Child,
-    group: &Group,
-    launch: &Launch,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
-    tell: &impl Fn(News),
-) -> Exit {
-    #[derive(PartialEq, Eq)]
-    enum Rung {
-        Living,
-        Asked,
-        Killed,
-    }
-    let mut rung = Rung::Living;
-    let mut next = Instant::now() + launch.time_limit;
-    loop {
-        let order = tokio::select! {
-            ended = child.wait() => return how(ended),
-            // A closed channel: the owner has dropped the run, which it does only when it is gone itself.
-            order = orders.recv(), if rung != Rung::Killed => order.unwrap_or(Order::Kill),
-            () = sleep_until(next), if rung == Rung::Living => {
-                tell(News::OutOfTime);
-                Order::Term
-            }
-            () = sleep_until(next), if rung == Rung::Asked => Order::Kill,
-        };
-        match order {
-            Order::Term if rung == Rung::Living => {
-                // One that was stopped with SIGSTOP would never see the TERM.
-                group.signal(Signal::SIGTERM);
-                group.signal(Signal::SIGCONT);
-                rung = Rung::Asked;
-                next = Instant::now() + launch.grace;
-            }
-            Order::Term => {}
-            Order::Kill => {
-                group.signal(Signal::SIGKILL);
-                rung = Rung::Killed;
+/// Where on the ladder a process is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rung {
+    Living,
+    Asked,
+    Killed,
+}
+
+/// What the ladder needs.
+struct Climb<'a> {
+    group: &'a Group,
+    member: &'a Member,
+    launch: &'a Launch,
+    output: &'a Output,
+}
+
+impl Climb<'_> {
+    /// Waits for the leader to end, and helps.
+    async fn ladder(
+        &self,
+        child: &mut Child,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+        tell: &impl Fn(News),
+    ) -> Exit {
+        let mut rung = Rung::Living;
+        let mut meter = Meter::new(self.launch.bounds, Instant::now());
+        let mut grace_over = Instant::now();
+        let mut watch = interval(Duration::from_millis(WATCH_MS));
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = meter.due();
+            let order = tokio::select! {
+                ended = child.wait() => return how(ended),
+                // A closed channel: the owner has dropped the run, which it does only when it is gone itself.
+                order = orders.recv(), if rung != Rung::Killed => Some(order.unwrap_or(Order::Kill)),
+                _ = watch.tick(), if rung == Rung::Living => self.look(&mut meter, tell).await,
+                () = sleep_until(due.unwrap_or(grace_over)), if rung == Rung::Living && due.is_some() => {
+                    self.check(&mut meter, Usage::default(), tell)
+                }
+                () = sleep_until(grace_over), if rung == Rung::Asked => Some(Order::Kill),
+            };
+            match order {
+                Some(Order::Term) if rung == Rung::Living => {
+                    // One that was stopped with SIGSTOP would never see the TERM.
+                    self.group.signal(Signal::SIGTERM);
+                    self.group.signal(Signal::SIGCONT);
+                    if meter.is_suspended() {
+                        self.member.signal(Signal::SIGCONT).await;
+                    }
+                    rung = Rung::Asked;
+                    grace_over = Instant::now() + self.launch.grace;
+                }
+                Some(Order::Kill) => {
+                    self.group.signal(Signal::SIGKILL);
+                    rung = Rung::Killed;
+                }
+                Some(Order::Suspend) if rung == Rung::Living => {
+                    meter.suspend(Instant::now());
+                    self.stop_all().await;
+                }
+                Some(Order::Resume) if rung == Rung::Living && meter.is_suspended() => {
+                    meter.resume(Instant::now());
+                    self.group.signal(Signal::SIGCONT);
+                    self.member.signal(Signal::SIGCONT).await;
+                }
+                Some(Order::Term | Order::Suspend | Order::Resume) | None => {}
             }
         }
+    }
+
+    /// Looks at what it takes, or that it still stands still: one may have been begun while the others were stopped.
+    async fn look(&self, meter: &mut Meter, tell: &impl Fn(News)) -> Option<Order> {
+        if meter.is_suspended() {
+            self.stop_all().await;
+            return None;
+        }
+        let usage = self.member.ask(Census::usage).await.unwrap_or_default();
+        self.check(meter, usage, tell)
+    }
+
+    fn check(&self, meter: &mut Meter, usage: Usage, tell: &impl Fn(News)) -> Option<Order> {
+        let over = meter.check(Instant::now(), self.output.said(), usage)?;
+        tell(News::Over(over));
+        Some(if over.is_urgent() { Order::Kill } else { Order::Term })
+    }
+
+    async fn stop_all(&self) {
+        self.group.signal(Signal::SIGSTOP);
+        self.member.signal(Signal::SIGSTOP).await;
     }
 }
 
@@ -232,7 +338,7 @@ fn how(ended: std::io::Result<ExitStatus>) -> Exit {
 ///
 /// The leader is reaped by now. Its number is not given out again while its group has a member, and when it has
 /// none, the kernel would have to go once through all numbers within microseconds to hit a stranger here.
-async fn clear(group: Group, launch: &Launch) {
+async fn clear(group: Group, member: &Member) {
     let pid = group.0;
     // This sends the KILL.
     drop(group);
@@ -245,11 +351,7 @@ async fn clear(group: Group, launch: &Launch) {
     if timeout(patience, gone).await.is_err() {
         tracing::debug!(group = pid.as_raw(), "the group has zombies that nobody reaps");
     }
-    let marker = launch.marker.clone();
-    let left = spawn_blocking(move || orphans::kill_marked(&marker)).await;
-    if !matches!(left, Ok(Ok(_))) {
-        tracing::error!(group = pid.as_raw(), ?left, "processes of a run are left");
-    }
+    member.ask(Census::end).await;
 }
 
 /// A process group. Whatever becomes of its task, the group does not outlive it.
@@ -306,7 +408,7 @@ impl Pipes {
     /// Reads what is still in the pipes. Nobody of the run holds them any more; if a stranger does, not for long.
     async fn drain(self) {
         self.writer.abort();
-        let until = Instant::now() + Duration::from_millis(DRAIN_MS);
+        let until = Instant::now() + Duration::from_millis(PIPE_DRAIN_MS);
         for mut reader in self.readers {
             tokio::select! {
                 _ = &mut reader => {}
@@ -332,6 +434,7 @@ async fn read(
                 if let Some(capture) = &capture {
                     capture.take(source, &chunk[..length]);
                 }
+                output.heard(length, clock::now());
                 lines.feed(&chunk[..length], push);
             }
         }

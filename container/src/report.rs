@@ -17,6 +17,7 @@ use beadrig::wire::container::ExitReport;
 use reqwest::StatusCode;
 use tokio::time::sleep;
 
+use crate::journal::{Journal, Name};
 use crate::limits::{LOOK_MS, REPORT_BACKOFF_MS_MAX, REPORT_BACKOFF_MS_MIN, REPORTS_WAITING_MAX};
 use crate::rig::Rig;
 
@@ -24,6 +25,7 @@ use crate::rig::Rig;
 #[derive(Clone)]
 pub struct Reporter {
     rig: Rig,
+    journal: Journal,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -40,8 +42,8 @@ struct Letter {
 
 impl Reporter {
     /// Nothing to send yet.
-    pub fn new(rig: Rig) -> Self {
-        Self { rig, waiting: Arc::default() }
+    pub fn new(rig: Rig, journal: Journal) -> Self {
+        Self { rig, journal, waiting: Arc::default() }
     }
 
     /// Takes a report; it does not wait.
@@ -71,6 +73,7 @@ impl Reporter {
         while let Some(letter) = self.next(&rig) {
             match self.deliver(&rig, &letter).await {
                 Delivery::Done => {
+                    self.note(&rig, &letter);
                     self.waiting().cross_out(&rig, &letter);
                     failures = 0;
                 }
@@ -85,6 +88,13 @@ impl Reporter {
                     failures += 1;
                 }
             }
+        }
+    }
+
+    fn note(&self, rig: &str, letter: &Letter) {
+        if let Some(attempt) = letter.report.attempt {
+            let (rig, agent) = (rig.to_owned(), letter.agent.clone());
+            self.journal.told(Name { rig, agent, attempt });
         }
     }
 

@@ -37,9 +37,9 @@ pub struct Run {
 
 impl Run {
     /// Registers a run.
-    pub fn new(serial: u64, request: StartAgent, first_event: u64) -> Self {
+    pub fn new(serial: u64, request: StartAgent, first_event: u64, output_bytes_max: u64) -> Self {
         let started_at = clock::now();
-        let output = Arc::new(Output::new(first_event, started_at));
+        let output = Arc::new(Output::new(first_event, started_at, output_bytes_max));
         output.push(Source::Status, phase_name(Phase::Starting).to_owned(), started_at);
         Self {
             serial,
@@ -56,11 +56,15 @@ impl Run {
     /// Moves on in its life and notes it.
     pub fn enter(&mut self, event: Event) {
         if self.life.after(event) {
-            let phase = phase_name(self.life.phase());
+            let phase =
+                if self.life.is_suspended() { "suspended" } else { phase_name(self.life.phase()) };
             self.output.push(Source::Status, phase.to_owned(), clock::now());
             let StartAgent { rig_id, agent_id, attempt, job_id, .. } = &self.request;
             let reason = self.life.reason();
             tracing::info!(rig_id, agent_id, attempt, job_id, reason, "{phase}");
+            if self.phase().is_over() {
+                self.output.close();
+            }
         }
     }
 
@@ -70,6 +74,33 @@ impl Run {
         match &self.process {
             Some(process) => process.order(order),
             None => self.enter(Event::NeverSpawned),
+        }
+    }
+
+    /// Its rig was not heard of for too long, or is there again.
+    pub fn suspend(&mut self, suspend: bool) {
+        let (event, order) = if suspend {
+            (Event::Suspended, Order::Suspend)
+        } else {
+            (Event::Resumed, Order::Resume)
+        };
+        let before = self.life.is_suspended();
+        self.enter(event);
+        if let Some(process) = self.process.as_ref().filter(|_| self.life.is_suspended() != before)
+        {
+            process.order(order);
+        }
+    }
+
+    /// It is to come to its end by itself, and is told so.
+    pub fn ask_to_finish(&mut self, line: &str) {
+        if self.phase() != Phase::Running {
+            return self.end("interrupted", Order::Term);
+        }
+        self.enter(Event::Ending("interrupted".to_owned()));
+        if let Some(process) = &self.process {
+            // One that does not listen is ended in any case.
+            let _ = process.say(line.to_owned());
         }
     }
 
@@ -105,6 +136,7 @@ impl Run {
             attempt: self.request.attempt,
             job_id: self.request.job_id.clone(),
             status: self.phase(),
+            suspended: self.life.is_suspended(),
             started_at: self.started_at.to_string(),
             last_activity_at: self.output.last_activity().to_string(),
             exit_reason: self.life.reason().map(str::to_owned),

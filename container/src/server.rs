@@ -21,11 +21,13 @@ use beadrig::wire::container::{
 use beadrig::wire::{PROTOCOL, PROTOCOL_HEADER};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::jobs::routes::Fullness;
 use crate::jobs::{self, Jobs};
-use crate::limits::{BODY_BYTES_MAX, RING_LINES_MAX};
+use crate::limits::{BODY_BYTES_MAX, READERS_MAX, RING_LINES_MAX};
 use crate::policy::Denial;
+use crate::stream;
 use crate::supervisor::Supervisor;
 
 /// What the routes need.
@@ -41,6 +43,8 @@ pub struct Shared {
     pub capacity: usize,
     /// The number that the town gave this start.
     pub incarnation: Option<i64>,
+    /// Places for those who read along.
+    pub readers: Arc<Semaphore>,
     /// Who knows the agents.
     pub supervisor: Supervisor,
     /// The jobs.
@@ -102,9 +106,11 @@ impl From<Denial> for Refusal {
             Denial::Protocol(_) | Denial::StaleAttempt { .. } => StatusCode::CONFLICT,
             Denial::NotRunning { .. } | Denial::InputClosed(_) => StatusCode::CONFLICT,
             Denial::NotFound(_) | Denial::NoSuchAttempt { .. } => StatusCode::NOT_FOUND,
-            Denial::Held { .. } | Denial::Full(_) | Denial::Closing | Denial::InputFull(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Denial::Held { .. }
+            | Denial::Full(_)
+            | Denial::NoRoom(_)
+            | Denial::Closing
+            | Denial::InputFull(_) => StatusCode::SERVICE_UNAVAILABLE,
             Denial::SpawnFailed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Denial::Down => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -154,10 +160,10 @@ async fn wrong_method(request: Request) -> Refusal {
 }
 
 async fn health(State(shared): State<Shared>) -> Answer {
-    let agents = shared.supervisor.live().await?;
+    let (agents, is_draining) = shared.supervisor.health().await?;
     let uptime = shared.began.elapsed().as_millis();
     let health = Health {
-        status: "ok".to_owned(),
+        status: if is_draining { "draining" } else { "ok" }.to_owned(),
         boot_id: shared.boot_id.to_string(),
         protocol: PROTOCOL,
         agents: agents as u64,
@@ -245,14 +251,25 @@ struct Cursor {
 }
 
 async fn events(
-    State(supervisor): State<Supervisor>,
+    State(shared): State<Shared>,
     id: Result<Path<String>, PathRejection>,
     query: Result<Query<Cursor>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Answer {
     let Query(Cursor { after, limit }) =
         query.map_err(|error| Refusal::invalid(error.body_text()))?;
+    if stream::is_wanted(&headers) {
+        let last = stream::last_event(&headers).map_err(Refusal::invalid)?;
+        let output = shared.supervisor.output(agent(id)?).await?;
+        let place = shared.readers.try_acquire_owned().map_err(|_| {
+            let what = format!("{READERS_MAX} readers of events are here: try again later");
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "capacity", what)
+        })?;
+        return Ok(stream::answer(output, last.or(after).unwrap_or(0), place));
+    }
     let limit = limit.unwrap_or(RING_LINES_MAX);
-    Ok(json(StatusCode::OK, &supervisor.events(agent(id)?, after.unwrap_or(0), limit).await?))
+    let page = shared.supervisor.events(agent(id)?, after.unwrap_or(0), limit).await?;
+    Ok(json(StatusCode::OK, &page))
 }
 
 fn agent(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {

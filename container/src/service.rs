@@ -1,9 +1,13 @@
 //! The service as a whole: how it comes up, and how it goes down.
 //!
 //! ```text
-//! lock the data directory -> kill what an earlier service left -> take a port -> take up its jobs -> answer
-//! take no more work -> end all agents and jobs -> send the last reports -> stop listening
+//! lock the data directory -> kill what an earlier service left -> report what it did not -> take a port
+//!     -> take up its jobs -> answer
+//! drain: take no more work, tell all agents to finish, end the jobs -> TERM, grace, KILL -> send the last reports
+//!     -> stop listening
 //! ```
+//!
+//! From the signal to the end it takes 60 s at most, whatever the settings say.
 //!
 //! It must never answer before the data directory is its own and nothing of the past runs in it.
 
@@ -16,14 +20,19 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::jobs::{Jobs, JobsError};
+use crate::journal::Journal;
 use crate::launch::mark;
-use crate::limits::{FLUSH_MS_MAX, LOCK_WAIT_MS, LOOK_MS, SHUTDOWN_SLACK_MS};
+use crate::limits::{
+    FLUSH_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX, SHUTDOWN_SLACK_MS,
+};
+use crate::process::Order;
 use crate::process::orphans::{self, OrphanError};
 use crate::report::Reporter;
 use crate::rig::{ClientError, Rig};
@@ -34,6 +43,7 @@ use crate::{heartbeat, policy::Denial};
 /// A service that runs.
 pub struct Service {
     address: SocketAddr,
+    drain: Duration,
     grace: Duration,
     supervisor: Supervisor,
     reporter: Reporter,
@@ -93,11 +103,22 @@ impl Service {
             killed => tracing::warn!(killed, "an earlier service left processes behind"),
         }
         let rig = Rig::new(&config).map_err(StartError::Client)?;
-        let reporter = Reporter::new(rig.clone());
         let boot_id = format!("{:016x}", fastrand::u64(..));
+        let unwritable = |error| StartError::DataDir { path: data_dir.clone(), error };
+        let (journal, untold) = Journal::open(&data_dir, &boot_id).map_err(unwritable)?;
+        let reporter = Reporter::new(rig.clone(), journal.clone());
+        for (name, report) in untold {
+            tracing::warn!(
+                agent = name.agent,
+                attempt = name.attempt,
+                "an earlier service did not report it"
+            );
+            reporter.send(&name.rig, &name.agent, report);
+        }
         let identity = data_dir.clone().into_os_string();
+        let settings = Arc::clone(&config);
         let (supervisor, owner) =
-            Supervisor::begin(Arc::clone(&config), identity, boot_id.clone(), reporter.clone());
+            Supervisor::begin(settings, identity, boot_id.clone(), reporter.clone(), journal);
         let unable = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
         let address = listener.local_addr().map_err(unable)?;
@@ -107,6 +128,7 @@ impl Service {
             token: config.token.clone(),
             boot_id: boot_id.as_str().into(),
             began: Instant::now(),
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
             capacity: config.max_concurrency,
             incarnation: config.incarnation,
             supervisor: supervisor.clone(),
@@ -116,10 +138,11 @@ impl Service {
         let until = async move { drop(closed.await) };
         let server = axum::serve(listener, router).with_graceful_shutdown(until);
         let server = tokio::spawn(server.into_future());
-        let grace = config.grace;
+        let (drain, grace) = (config.drain, config.grace);
         let heart = tokio::spawn(heartbeat::beat(config, boot_id, rig, supervisor.clone()));
         Ok(Self {
             address,
+            drain,
             grace,
             supervisor,
             reporter,
@@ -155,11 +178,13 @@ impl Service {
 
     /// Ends all agents, reports that, and ends the service.
     pub async fn shutdown(self) {
-        tracing::info!("ending: no more work is taken, all agents are stopped");
-        let patience = self.grace + Duration::from_millis(SHUTDOWN_SLACK_MS);
-        let ended = async { tokio::join!(end_agents(&self.supervisor), self.jobs.close()) };
-        if timeout(patience, ended).await.is_err() {
-            tracing::error!("agents or jobs do not end");
+        tracing::info!("draining: no more work is taken, all agents are told to finish");
+        let (agents, jobs) = tokio::join!(self.end_agents(), self.end_jobs());
+        if agents.is_err() {
+            tracing::error!("the supervisor has ended");
+        }
+        if jobs.is_err() {
+            tracing::error!("jobs do not end");
         }
         if timeout(Duration::from_millis(FLUSH_MS_MAX), self.reporter.flush()).await.is_err() {
             tracing::error!(left = self.reporter.left(), "exit reports were not taken in time");
@@ -171,14 +196,44 @@ impl Service {
         // Whoever keeps a connection open does not keep the service.
         let _ = timeout(Duration::from_millis(LOOK_MS), self.server).await;
     }
-}
 
-async fn end_agents(supervisor: &Supervisor) -> Result<(), Denial> {
-    supervisor.close().await?;
-    while supervisor.live().await? > 0 {
-        sleep(Duration::from_millis(LOOK_MS)).await;
+    /// Drain, TERM and grace, KILL: each as long as it is set to, all together within [`LEAVE_MS_MAX`].
+    async fn end_agents(&self) -> Result<(), Denial> {
+        let last = tokio::time::Instant::now() + Duration::from_millis(LEAVE_MS_MAX);
+        let slack = Duration::from_millis(SHUTDOWN_SLACK_MS);
+        let left = || last.saturating_duration_since(tokio::time::Instant::now());
+        self.supervisor.drain().await?;
+        if self.gone(self.drain.min(left())).await? {
+            return Ok(());
+        }
+        self.supervisor.end_all(Order::Term).await?;
+        if self.gone((self.grace + slack).min(left())).await? {
+            return Ok(());
+        }
+        self.supervisor.end_all(Order::Kill).await?;
+        if !self.gone(slack).await? {
+            tracing::error!("agents do not end");
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Jobs are not told to finish: they are taken up by nobody, and their callers want to know soon.
+    async fn end_jobs(&self) -> Result<(), Elapsed> {
+        let patience = self.grace + Duration::from_millis(SHUTDOWN_SLACK_MS);
+        timeout(patience.min(Duration::from_millis(LEAVE_MS_MAX)), self.jobs.close()).await
+    }
+
+    /// Waits for all agents to be gone, not longer than this.
+    async fn gone(&self, patience: Duration) -> Result<bool, Denial> {
+        let until = Instant::now() + patience;
+        while self.supervisor.live().await? > 0 {
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+        Ok(true)
+    }
 }
 
 /// Makes the data directory ours. Its full path is the name under which its processes are known.

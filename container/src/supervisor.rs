@@ -12,18 +12,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Instant;
 
 use beadrig::wire::container::{
     AgentStatus, EventPage, Heartbeat, Message, StartAgent, StopAgent, Stopped, Verdict,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::config::Config;
+use crate::journal::Journal;
 use crate::limits::OWNER_QUEUE_MAX;
+use crate::output::Output;
 use crate::owner::{Answer, Owner, Work};
 use crate::policy::Denial;
+use crate::process::Member;
+use crate::process::Order;
 use crate::report::Reporter;
+use crate::room::{self, Wanted};
 use crate::run::Run;
 
 /// The way to the owner.
@@ -31,6 +37,7 @@ use crate::run::Run;
 pub struct Supervisor {
     work: mpsc::Sender<Work>,
     early: Arc<Notify>,
+    config: Arc<Config>,
 }
 
 /// What came of a start.
@@ -49,22 +56,30 @@ impl Supervisor {
         identity: OsString,
         boot_id: String,
         reporter: Reporter,
+        journal: Journal,
     ) -> (Self, JoinHandle<()>) {
         let (work, mut queue) = mpsc::channel::<Work>(OWNER_QUEUE_MAX);
         let early = Arc::new(Notify::new());
         let (news, beat) = (work.clone(), Arc::clone(&early));
-        let mut owner = Owner::new(config, identity, boot_id, reporter, news, beat);
+        let settings = Arc::clone(&config);
+        let mut owner = Owner::new(settings, identity, boot_id, reporter, journal, news, beat);
         let task = tokio::spawn(async move {
             while let Some(work) = queue.recv().await {
                 work(&mut owner);
             }
         });
-        (Self { work, early }, task)
+        (Self { work, early, config }, task)
     }
 
     /// Starts a run, and waits until its process is up if nothing has to end first.
     pub async fn start(&self, request: StartAgent) -> Result<Started, Denial> {
-        match self.ask(|owner| owner.start(request)).await?? {
+        let config = Arc::clone(&self.config);
+        let look = move || {
+            let wanted = Wanted { memory: config.min_free_memory, disk: config.min_free_disk };
+            room::shortage(&config.data_dir, wanted)
+        };
+        let shortage = spawn_blocking(look).await.unwrap_or_default();
+        match self.ask(move |owner| owner.start(request, shortage.as_deref())).await?? {
             (fresh, Answer::Now(status)) => Ok(Started { fresh, status: *status }),
             (fresh, Answer::Later(status)) => {
                 let status = status.await.unwrap_or(Err(Denial::Down))?;
@@ -96,11 +111,15 @@ impl Supervisor {
         after: u64,
         limit: usize,
     ) -> Result<EventPage, Denial> {
+        Ok(EventPage { events: self.output(agent).await?.page(after, limit) })
+    }
+
+    /// Where an agent's newest run says what it says.
+    pub async fn output(&self, agent: String) -> Result<Arc<Output>, Denial> {
         let output = move |owner: &mut Owner| {
             owner.newest(&agent).map(|run| Arc::clone(&run.output)).ok_or(agent)
         };
-        let output = self.ask(output).await?.map_err(Denial::NotFound)?;
-        Ok(EventPage { events: output.page(after, limit) })
+        self.ask(output).await?.map_err(Denial::NotFound)
     }
 
     /// The newest runs of all agents, or of those of one rig.
@@ -114,7 +133,7 @@ impl Supervisor {
     }
 
     /// Takes one of the places of agents for a job, if one is free.
-    pub async fn take_place(&self) -> Result<bool, Denial> {
+    pub async fn take_place(&self) -> Result<Option<Member>, Denial> {
         self.ask(Owner::take_place).await
     }
 
@@ -126,6 +145,11 @@ impl Supervisor {
     /// Told whenever a place may have become free.
     pub async fn room(&self) -> Result<Arc<Notify>, Denial> {
         self.ask(|owner| owner.room()).await
+    }
+
+    /// The same, and whether no more work is taken.
+    pub async fn health(&self) -> Result<(usize, bool), Denial> {
+        self.ask(|owner| (owner.live(), owner.is_closing())).await
     }
 
     /// The runs that are alive, by rig.
@@ -143,19 +167,29 @@ impl Supervisor {
         self.ask(Owner::just_started).await
     }
 
-    /// Does what a rig said to the heartbeats of its runs.
-    pub async fn verdicts(&self, rig: String, verdicts: Vec<Verdict>) -> Result<(), Denial> {
-        self.ask(move |owner| owner.verdicts(&rig, &verdicts)).await
+    /// Does what a rig said to the heartbeats of its runs, which were sent at this time.
+    pub async fn verdicts(
+        &self,
+        rig: String,
+        sent: Instant,
+        verdicts: Vec<Verdict>,
+    ) -> Result<(), Denial> {
+        self.ask(move |owner| owner.verdicts(&rig, sent, &verdicts)).await
     }
 
-    /// Takes no more work and begins the end of all runs.
-    pub async fn close(&self) -> Result<(), Denial> {
-        self.ask(Owner::close).await
+    /// Suspends the runs of rigs that were not heard of for too long.
+    pub async fn check_leases(&self) -> Result<(), Denial> {
+        self.ask(Owner::check_leases).await
     }
 
-    /// Kills everything at once.
-    pub async fn kill_all(&self) -> Result<(), Denial> {
-        self.ask(Owner::kill_all).await
+    /// Takes no more work, and tells all runs to finish.
+    pub async fn drain(&self) -> Result<(), Denial> {
+        self.ask(Owner::drain).await
+    }
+
+    /// Begins the end of what is left, or kills it at once.
+    pub async fn end_all(&self, order: Order) -> Result<(), Denial> {
+        self.ask(move |owner| owner.order_all(order)).await
     }
 
     async fn ask<T: Send + 'static>(

@@ -119,7 +119,9 @@ impl DurableObject for TownContainer {
             return problem(503, code, &why);
         }
         let query = url.query().map(|it| format!("?{it}")).unwrap_or_default();
-        match self.send(req.method(), &format!("{path}{query}"), &body, ANSWER_MS).await {
+        let path = format!("{path}{query}");
+        let headers = handed_on(&req);
+        match self.send(req.method(), &path, (&body, &headers), ANSWER_MS).await {
             Ok(response) => {
                 self.answered.store(now().0, Ordering::Relaxed);
                 Ok(response)
@@ -129,6 +131,16 @@ impl DurableObject for TownContainer {
         }
     }
 }
+
+/// What asks for a stream of events, and says where it is to go on. It comes back as it comes: the deadline is for
+/// the head of an answer, and a body is never gathered here.
+fn handed_on(req: &Request) -> Vec<(&'static str, String)> {
+    let get = |name| req.headers().get(name).ok().flatten().map(|value| (name, value));
+    ["accept", "last-event-id"].into_iter().filter_map(get).collect()
+}
+
+/// A body, and headers besides the usual ones.
+type Content<'a> = (&'a [u8], &'a [(&'static str, String)]);
 
 /// How a path of the container service may be asked for through its town, if at all.
 fn allowed(path: &str) -> Option<Method> {
@@ -467,16 +479,16 @@ impl TownContainer {
         &self,
         method: Method,
         path: &str,
-        body: &[u8],
+        content: Content<'_>,
         ms: u64,
     ) -> std::result::Result<Response, String> {
         let mut tokens = self.config()?.secrets.container_tokens(&self.town()).into_iter();
         let first = tokens.next().unwrap_or_default();
-        let mut response = self.send_as(&first, method.clone(), path, body, ms).await?;
+        let mut response = self.send_as(&first, method.clone(), path, content, ms).await?;
         // While a secret is being changed, the container may have been started with the one before.
         for token in tokens {
             if response.status_code() == 401 {
-                response = self.send_as(&token, method.clone(), path, body, ms).await?;
+                response = self.send_as(&token, method.clone(), path, content, ms).await?;
             }
         }
         Ok(response)
@@ -488,13 +500,13 @@ impl TownContainer {
         token: &str,
         method: Method,
         path: &str,
-        body: &[u8],
+        content: Content<'_>,
         ms: u64,
     ) -> std::result::Result<Response, String> {
         let controller = AbortController::default();
         let signal = controller.signal();
         let work = async {
-            let request = self.request(token, method, path, body, &signal)?;
+            let request = self.request(token, method, path, content, &signal)?;
             if self.config()?.container_url.is_some() {
                 return Fetch::Request(request).send().await;
             }
@@ -519,7 +531,7 @@ impl TownContainer {
         token: &str,
         method: Method,
         path: &str,
-        body: &[u8],
+        (body, more): Content<'_>,
         signal: &AbortSignal,
     ) -> Result<Request> {
         let config = self.config()?;
@@ -528,6 +540,9 @@ impl TownContainer {
         headers.set("authorization", &format!("Bearer {token}"))?;
         headers.set("content-type", "application/json")?;
         headers.set(PROTOCOL_HEADER, &PROTOCOL.to_string())?;
+        for (name, value) in more {
+            headers.set(name, value)?;
+        }
         let mut init = RequestInit::new();
         if !body.is_empty() {
             init.with_body(Some(js_sys::Uint8Array::from(body).into()));

@@ -164,7 +164,8 @@ fn ended(it: &AgentStatus) -> Judgement {
     let state = match (it.status, reason.as_str()) {
         (Phase::Failed, _) => State::Failed,
         (_, "timeout") => State::Timeout,
-        (_, "shutdown") => State::Interrupted,
+        (_, "shutdown" | "interrupted") => State::Interrupted,
+        (_, "lost") => State::Lost,
         _ => State::Exited,
     };
     let reason = match it.exit_code {

@@ -157,7 +157,8 @@ fn end_of(report: &ExitReport) -> End {
     };
     let (state, reason) = match reason {
         "timeout" => (State::Timeout, "took too long".to_owned()),
-        "shutdown" => (State::Interrupted, "the container shut down".to_owned()),
+        "shutdown" | "interrupted" => (State::Interrupted, "the container shut down".to_owned()),
+        "lost" => (State::Lost, "the container service was killed".to_owned()),
         // There was no process: all that was printed is why.
         "spawn_failed" => {
             let why = report.output_tail.clone().unwrap_or_else(|| "the command".to_owned());

@@ -12,6 +12,7 @@
 //! | `GET /agents/:id/status` | | 200 [`AgentStatus`]; 404 |
 //! | `GET /agents?rigId=R` | | 200 [`AgentList`] |
 //! | `GET /agents/:id/events?after=N&limit=L` | | 200 [`EventPage`]; 404 |
+//! | the same, `Accept: text/event-stream` | | 200 a stream of [`Event`]s, resumed by `Last-Event-ID`; 204 all was read |
 //! | `POST /git/merge` | [`super::merge::MergeRequest`] | 202; else [`Problem`] |
 //!
 //! Container to rig (same token), snake case as Gastown's rig has it:
@@ -146,6 +147,9 @@ pub struct AgentStatus {
     pub job_id: String,
     /// Where it is in its life.
     pub status: Phase,
+    /// Whether it stands still until the rig takes a heartbeat again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     /// RFC 3339.
     pub started_at: String,
     /// The last output of the process, RFC 3339.
@@ -179,7 +183,7 @@ pub struct AgentList {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// `ok`.
+    /// `ok`, or `draining` while the service ends: it takes no more work.
     pub status: String,
     /// Changes with each start of the service.
     pub boot_id: String,
@@ -342,7 +346,9 @@ pub enum Advice {
 pub struct ExitReport {
     /// `completed` when the command exited with 0, else `failed`. It never closes a bead.
     pub status: Outcome,
-    /// `exited`, `signal`, `timeout`, `stopped`, `stale`, `spawn_failed`, `shutdown`, or the reason of the stop.
+    /// `exited`, `signal`, `timeout`, `idle`, `memory`, `processes`, `stopped`, `stale`, `spawn_failed`,
+    /// `interrupted` (the service ended), `lost` (the service was killed; `shutdown` and nothing came before
+    /// these), or the reason of the stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Which run; an agent's own token says it too.

@@ -490,6 +490,7 @@ fn status(process: &Process) -> AgentStatus {
         attempt: process.start.attempt,
         job_id: process.start.job_id.clone(),
         status: if process.over.is_some() { Phase::Exited } else { Phase::Running },
+        suspended: false,
         started_at: at,
         last_activity_at: printed,
         exit_reason: process.over.map(|_| "exited".to_owned()),

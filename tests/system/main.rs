@@ -32,6 +32,7 @@ mod git;
 mod kills;
 mod many;
 mod proxy;
+mod reading;
 mod restart;
 mod rig;
 mod runs;

@@ -105,10 +105,11 @@ impl Drop for World {
 }
 
 /// So that nothing waits for half a minute to be looked at again.
-const QUICK: [(&str, &str); 6] = [
+const QUICK: [(&str, &str); 7] = [
     ("ACTIVE_ALARM_MS", "1000"),
     ("ARM_DELAY_MS", "50"),
     ("BACK_OFF_MS", "200"),
+    ("DRAIN_MS", "500"),
     ("GRACE_MS", "1000"),
     ("HEARTBEAT_MS", "300"),
     ("START_TIMEOUT_MS", "5000"),

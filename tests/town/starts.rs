@@ -19,6 +19,7 @@ fn the_smoke_bead_is_done_in_a_container_that_the_platform_started() {
         ("BEADRIG_URL", world.stack.url()),
         ("BEADRIG_CONTAINER_TOKEN", world.stack.container_token()),
         ("BEADRIG_CONTAINER_LISTEN", "0.0.0.0:8080".to_owned()),
+        ("DRAIN_MS", "500".to_owned()),
         ("GRACE_MS", "1000".to_owned()),
         ("HEARTBEAT_MS", "300".to_owned()),
         ("MAX_CONCURRENCY", "7".to_owned()),

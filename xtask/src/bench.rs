@@ -1,4 +1,4 @@
-//! Measures the built worker on workerd, with everything built for speed.
+//! Measures the built worker on workerd, and the container service, with everything built for speed.
 
 use crate::error::Result;
 use crate::tools::Tools;
@@ -13,5 +13,13 @@ pub fn run() -> Result<()> {
     let mut cargo = run::cargo();
     cargo.args(["test", "--package", "beadrig", "--features", "live", "--release"]);
     cargo.args(["--test", "bench", "--", "--nocapture"]);
+    run::through(&mut cargo)
+}
+
+/// Builds and runs the benchmark of the container service, which prints its figures. It needs no worker.
+pub fn container() -> Result<()> {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--package", "beadrig-container", "--release", "--test", "service"]);
+    cargo.args(["--", "--ignored", "--nocapture", "bench::"]);
     run::through(&mut cargo)
 }

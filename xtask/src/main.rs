@@ -23,7 +23,7 @@ cargo xtask <command>
            --list               says which steps there are
   build  builds the worker into build/
            --test               the variant for tests, into target/worker-test/
-  bench  measures the worker on workerd
+  bench  measures the worker on workerd; `bench container`: the container service instead
 ";
 
 fn main() -> ExitCode {
@@ -48,8 +48,7 @@ fn command() -> Result<ExitCode> {
         "test" => return test(&mut args),
         "build" => build(&mut args)?,
         "bench" => {
-            none(&mut args)?;
-            bench::run()?;
+            measure(&mut args)?;
         }
         "help" => print!("{HELP}"),
         other => {
@@ -96,6 +95,17 @@ fn test(args: &mut lexopt::Parser) -> Result<ExitCode> {
         }
     }
     Ok(if checks::run(&words)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn measure(args: &mut lexopt::Parser) -> Result<()> {
+    match next(args)? {
+        None => bench::run(),
+        Some(Value(what)) if what == "container" => {
+            none(args)?;
+            bench::container()
+        }
+        Some(other) => Err(unexpected(other)),
+    }
 }
 
 fn build(args: &mut lexopt::Parser) -> Result<()> {

@@ -209,13 +209,11 @@ impl Jobs {
             if !free || self.queued().await? == 0 {
                 return Ok(());
             }
-            if !self.0.supervisor.take_place().await.unwrap_or(false) {
-                return Ok(());
-            }
+            let Ok(Some(member)) = self.0.supervisor.take_place().await else { return Ok(()) };
             self.now().taken += 1;
             let place = Place(self.clone());
             match self.0.store.take(clock::now().0).await? {
-                Some(job) => drop(tokio::spawn(run::run(self.clone(), job, place))),
+                Some(job) => drop(tokio::spawn(run::run(self.clone(), job, place, member))),
                 None => return Ok(()),
             }
         }

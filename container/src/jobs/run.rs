@@ -25,18 +25,19 @@ use crate::launch::{Launch, fill_with, inherited_by_agents, lead_path, mark, rem
 use crate::life::Exit;
 use crate::limits::{JOB_RETRY_MS, JOB_STDOUT_BYTES_MAX};
 use crate::output::Output;
-use crate::process::{News, Order, Process};
+use crate::process::meter::{Bounds, Over};
+use crate::process::{Member, News, Order, Process};
 
 /// The workspace, in the directory of a job.
 pub(super) const WORK: &str = "work";
 
 /// Runs a job that has its place.
-pub(super) async fn run(jobs: Jobs, job: Job, place: Place) {
+pub(super) async fn run(jobs: Jobs, job: Job, place: Place, member: Member) {
     let dir = jobs.0.dir.join(&job.id);
     tracing::info!(job_id = job.id, agent = job.request.agent, "a job begins");
     let (event, end, kept) = match capture(dir.clone()).await {
         Ok(capture) => {
-            let (event, end) = process(&jobs, &job, &dir, Arc::clone(&capture)).await;
+            let (event, end) = process(&jobs, &job, member, &dir, Arc::clone(&capture)).await;
             let (stdout, stderr) = capture.amounts();
             let end = End {
                 stdout_cut: i64::try_from(stdout.cut).unwrap_or(i64::MAX),
@@ -79,7 +80,13 @@ async fn capture(dir: PathBuf) -> std::io::Result<Arc<Capture>> {
 }
 
 /// Starts the process of a job and waits until nothing of it is left.
-async fn process(jobs: &Jobs, job: &Job, dir: &Path, capture: Arc<Capture>) -> (Event, End) {
+async fn process(
+    jobs: &Jobs,
+    job: &Job,
+    member: Member,
+    dir: &Path,
+    capture: Arc<Capture>,
+) -> (Event, End) {
     let launch = launch(jobs, job, dir, capture);
     let program = launch.program.clone();
     let (tell, mut news) = mpsc::unbounded_channel();
@@ -87,8 +94,8 @@ async fn process(jobs: &Jobs, job: &Job, dir: &Path, capture: Arc<Capture>) -> (
         let _ = tell.send(what);
         std::future::ready(())
     };
-    let output = Arc::new(Output::new(1, clock::now()));
-    let orders = Process::start(launch, output, tell).mute();
+    let output = Arc::new(Output::new(1, clock::now(), jobs.0.config.output_bytes_max));
+    let orders = Process::start(member, launch, output, tell).mute();
     {
         let mut now = jobs.now();
         if now.closing {
@@ -96,11 +103,11 @@ async fn process(jobs: &Jobs, job: &Job, dir: &Path, capture: Arc<Capture>) -> (
         }
         now.running.insert(job.id.clone(), orders);
     }
-    let mut out_of_time = false;
+    let mut over = None;
     let ended = loop {
         match news.recv().await {
             Some(News::Spawned) => {}
-            Some(News::OutOfTime) => out_of_time = true,
+            Some(News::Over(bound)) => over = Some(bound),
             Some(News::Gone(exit)) => break Ok(exit),
             Some(News::CouldNotSpawn(why)) => break Err(Some(why)),
             Some(News::NotStarted) | None => break Err(None),
@@ -120,10 +127,11 @@ async fn process(jobs: &Jobs, job: &Job, dir: &Path, capture: Arc<Capture>) -> (
         Ok(exit) => {
             let Told { cost_micros, session_id } = told(dir.join(STDOUT)).await;
             let end = End { exit_code: code(exit), session_id, cost_micros, ..End::default() };
-            if out_of_time {
-                let limit = job.request.time_limit_s;
-                let error = Some(format!("out of time: it was ended after {limit} s"));
+            if let Some(Over::Time(limit)) = over {
+                let error = Some(format!("out of time: it was ended after {} s", limit.as_secs()));
                 (Event::OutOfTime, End { error, ..end })
+            } else if let Some(bound) = over {
+                (Event::Exited { well: false }, End { error: Some(bound.sentence()), ..end })
             } else if ordered {
                 (Event::ServiceEnded, interrupted(end))
             } else {
@@ -187,7 +195,8 @@ fn launch(jobs: &Jobs, job: &Job, dir: &Path, capture: Arc<Capture>) -> Launch {
         environment: environment(config, job, &workdir, &marks),
         prompt: request.prompt.clone(),
         marker: marks.iter().map(|(name, value)| mark(name, value)).collect(),
-        time_limit: Duration::from_secs(request.time_limit_s),
+        // Its result comes at the end: it is silent until then.
+        bounds: Bounds { idle: None, ..config.bounds(Duration::from_secs(request.time_limit_s)) },
         grace: config.grace,
         capture: Some(capture),
         workdir,

@@ -6,9 +6,9 @@ use beadrig::wire::container::Secret;
 
 use super::*;
 
-const ROOM: Load = Load { live: 1, capacity: 2, closing: false };
-const FULL: Load = Load { live: 2, capacity: 2, closing: false };
-const CLOSING: Load = Load { live: 0, capacity: 2, closing: true };
+const ROOM: Load<'_> = Load { live: 1, capacity: 2, closing: false, shortage: None };
+const FULL: Load<'_> = Load { live: 2, capacity: 2, closing: false, shortage: None };
+const CLOSING: Load<'_> = Load { live: 0, capacity: 2, closing: true, shortage: None };
 
 fn attempt(attempt: i64) -> StartAgent {
     StartAgent {
@@ -38,7 +38,7 @@ fn known(attempt: i64, phase: Phase) -> Option<Known<'static>> {
     Some(Known { rig_id: "r1", attempt, phase, older_is_ending: false })
 }
 
-fn start(request: &StartAgent, known: Option<Known<'_>>, load: Load) -> Verdict<Begin> {
+fn start(request: &StartAgent, known: Option<Known<'_>>, load: Load<'_>) -> Verdict<Begin> {
     super::start(request, known, None, load)
 }
 
@@ -84,6 +84,17 @@ fn a_full_or_ending_service_takes_nothing_new() {
     assert_eq!(code(start(&attempt(1), None, FULL)), "capacity");
     assert_eq!(code(start(&attempt(1), None, CLOSING)), "capacity");
     assert_eq!(code(start(&attempt(2), known(1, Phase::Running), CLOSING)), "capacity");
+}
+
+#[test]
+fn a_machine_without_room_takes_replacements_only_and_says_what_is_short() {
+    let short = Load { shortage: Some("3 MiB of disk are free"), ..ROOM };
+    let denied = start(&attempt(1), None, short);
+    assert_eq!(denied, Verdict::Deny(Denial::NoRoom("3 MiB of disk are free".to_owned())));
+    assert_eq!(code(denied), "capacity");
+    let replaced = start(&attempt(4), known(3, Phase::Running), short);
+    assert_eq!(replaced, Verdict::Do(Begin::AfterTheOlder));
+    assert_eq!(start(&attempt(3), known(3, Phase::Running), short), Verdict::AlreadySo);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::town::{Town, until};
 async fn a_service_that_is_killed_loses_no_job() {
     let settings = [COMMAND, ("MAX_CONCURRENCY", "2")];
     let mut town = Town::without_service(&[]).await;
-    let program = Program::start_with(&mut town, &settings).await;
+    let program = Program::with(&mut town, &settings).await;
     let done = town.execute(asked("echo done")).await;
     town.job_is(&done, "completed").await;
     let runs = town.data.path().join("runs");
@@ -40,7 +40,7 @@ async fn a_service_that_is_killed_loses_no_job() {
     drop(program);
     assert!(town.processes().len() >= 4);
 
-    let program = Program::start_with(&mut town, &settings).await;
+    let program = Program::with(&mut town, &settings).await;
     for id in &running {
         let job = town.job(id).await;
         assert_eq!((&job["status"], &job["output"]), (&json!("interrupted"), &json!(["half\n"])));
@@ -67,13 +67,13 @@ async fn a_job_that_was_answered_is_there_however_soon_the_service_is_killed() {
     let mut town = Town::without_service(&[]).await;
     let mut ids = Vec::new();
     for round in 0..5 {
-        let program = Program::start_with(&mut town, &settings).await;
+        let program = Program::with(&mut town, &settings).await;
         for _ in 0..=round {
             ids.push(town.execute(asked("true")).await);
         }
         program.signal(Signal::SIGKILL);
     }
-    let _program = Program::start_with(&mut town, &settings).await;
+    let _program = Program::with(&mut town, &settings).await;
     for id in ids {
         until(async || {
             let job = town.job(&id).await;
@@ -88,7 +88,7 @@ async fn a_job_that_was_answered_is_there_however_soon_the_service_is_killed() {
 async fn a_second_signal_ends_jobs_at_once_and_they_are_interrupted() {
     let settings = [COMMAND, ("GRACE_MS", "60000")];
     let mut town = Town::without_service(&[]).await;
-    let mut program = Program::start_with(&mut town, &settings).await;
+    let mut program = Program::with(&mut town, &settings).await;
     let id =
         town.execute(asked("trap 'echo heard' TERM; echo up; while :; do sleep 0.05; done")).await;
     let said = town.data.path().join("jobs").join(&id).join("stdout");
@@ -105,7 +105,7 @@ async fn a_second_signal_ends_jobs_at_once_and_they_are_interrupted() {
     program.signal(Signal::SIGTERM);
     assert_eq!(program.ended().await.code(), Some(1));
     town.nothing_is_left().await;
-    let _program = Program::start_with(&mut town, &settings).await;
+    let _program = Program::with(&mut town, &settings).await;
     assert_eq!(town.job(&id).await["status"], "interrupted");
 }
 

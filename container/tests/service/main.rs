@@ -3,14 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod attempts;
+mod bench;
+mod ending;
 mod example;
 mod fuzz;
 mod http;
+mod image;
 mod jobs;
 mod jobs_lost;
+mod lease;
+mod limits;
 mod output;
 mod processes;
 mod program;
 mod reports;
 mod rig;
+mod stream;
 mod town;

@@ -13,14 +13,15 @@ use nix::unistd::Pid;
 use crate::town::{TOKEN, Town, until};
 
 /// The program, killed when the test is over.
-pub(crate) struct Program(Child);
+pub(crate) struct Program(pub(crate) Child);
 
 impl Program {
-    async fn start(town: &mut Town) -> Self {
-        Self::start_with(town, &[]).await
+    pub(crate) async fn start(town: &mut Town) -> Self {
+        Self::with(town, &[]).await
     }
 
-    pub(crate) async fn start_with(town: &mut Town, settings: &[(&str, &str)]) -> Self {
+    /// With these settings too.
+    pub(crate) async fn with(town: &mut Town, settings: &[(&str, &str)]) -> Self {
         // A port that was free a moment ago.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -57,6 +58,7 @@ fn command(town: &Town, address: &str) -> Command {
         .env("BEADRIG_CONTAINER_LISTEN", address)
         .env("BEADRIG_DATA_DIR", town.data.path())
         .env("GRACE_MS", "200")
+        .env("DRAIN_MS", "200")
         .env("RUST_LOG", "warn")
         .stderr(Stdio::piped());
     command
@@ -98,7 +100,7 @@ async fn a_signal_ends_all_agents_and_reports_them() {
     town.rig.will_answer("r1", &[500]);
     program.signal(Signal::SIGTERM);
     let report = town.report("a1", 1).await;
-    assert_eq!((report.reason.as_deref(), report.signal), (Some("shutdown"), Some(9)));
+    assert_eq!((report.reason.as_deref(), report.signal), (Some("interrupted"), Some(9)));
     let ended = until(async || program.0.try_wait().ok().flatten().ok_or(())).await;
     assert_eq!(ended.code(), Some(0));
     assert_eq!(town.processes(), Vec::<String>::new());

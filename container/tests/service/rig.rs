@@ -58,6 +58,11 @@ impl FakeRig {
         self.0.lock().unwrap().hanging.push(rig.to_owned());
     }
 
+    /// A rig that was hanging answers again what comes from now on.
+    pub(crate) fn wake(&self, rig: &str) {
+        self.0.lock().unwrap().hanging.retain(|hanging| hanging != rig);
+    }
+
     /// What is said to the heartbeats of an agent from now on.
     pub(crate) fn advise(&self, agent: &str, advice: Advice) {
         self.0.lock().unwrap().advice.insert(agent.to_owned(), advice);

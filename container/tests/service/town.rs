@@ -57,6 +57,7 @@ impl Town {
             ("BEADRIG_DATA_DIR", data_dir),
             ("HEARTBEAT_MS", "3600000"),
             ("GRACE_MS", "200"),
+            ("DRAIN_MS", "200"),
         ];
         let config = Config::read(|name| {
             let found = settings.iter().chain(&defaults).find(|(key, _)| *key == name);
@@ -210,6 +211,18 @@ pub(crate) fn marked(data: &Path) -> Vec<String> {
         process.status() != ProcessStatus::Zombie && process.environ().contains(&mark)
     });
     found.map(|process| format!("{} {}", process.pid(), process.name().display())).collect()
+}
+
+/// What lives and has this word in its command line, whatever its environment is.
+pub(crate) fn called(word: &str) -> Vec<String> {
+    let mut system = System::new().unwrap();
+    let command = ProcessRefreshKind::nothing().without_tasks().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, command);
+    let found = system.processes().values().filter(|process| {
+        let has = |part: &OsString| part.to_string_lossy().contains(word);
+        process.status() != ProcessStatus::Zombie && process.cmd().iter().any(has)
+    });
+    found.map(|process| format!("{} {:?}", process.pid(), process.cmd())).collect()
 }
 
 /// Asks again until there is an answer; the last "not yet" is what the test fails with.
