@@ -13,6 +13,7 @@ use beadrig::settings::CONTAINER_NAMES;
 use beadrig::wire::container::StartAgent;
 
 use crate::config::{Config, program_dir};
+use crate::git::Place;
 use crate::limits::AGENT_RETRY_S;
 
 /// Everything there is to know to start the process of a run. No `Debug`: there is a token in it.
@@ -23,8 +24,12 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// The whole environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it runs; emptied before.
+    /// Where it runs.
     pub workdir: PathBuf,
+    /// The worktree that it runs in, if its rig has a repository.
+    pub place: Option<Place>,
+    /// A directory of its own, emptied before; without a repository it runs there.
+    pub scratch: PathBuf,
     /// What goes into `prompt.md` there.
     pub prompt: String,
     /// `NAME=value`s that only the processes of this run have all of.
@@ -37,10 +42,18 @@ pub struct Launch {
 
 impl Launch {
     /// Works out the process for a request.
-    pub fn new(request: &StartAgent, config: &Config, supervisor: &OsStr) -> Self {
-        let workdir = config.data_dir.join("work").join(&request.rig_id).join(&request.agent_id);
+    pub fn new(
+        request: &StartAgent,
+        config: &Config,
+        supervisor: &OsStr,
+        place: Option<Place>,
+    ) -> Self {
+        let scratch = config.data_dir.join("work").join(&request.rig_id).join(&request.agent_id);
+        let workdir = place.as_ref().map_or_else(|| scratch.clone(), Place::dir);
         let inherited: Vec<_> = std::env::vars_os().collect();
-        let environment = environment(request, config, supervisor, &workdir, inherited);
+        let mut environment = environment(request, config, supervisor, &workdir, inherited);
+        environment.push(("BEADRIG_PROMPT_FILE".into(), scratch.join(PROMPT_FILE).into()));
+        environment.extend(place.iter().flat_map(Place::environment).cloned());
         let marks = ["BEADRIG_SUPERVISOR", "BEADRIG_AGENT_ID", "BEADRIG_ATTEMPT"];
         let marker = environment.iter().filter(|(name, _)| marks.iter().any(|mark| name == mark));
         let mut command = request.command.iter().map(|word| fill(word, request, &workdir));
@@ -50,23 +63,35 @@ impl Launch {
             marker: marker.map(|(name, value)| mark(name, value)).collect(),
             environment,
             workdir,
+            place,
+            scratch,
             prompt: request.prompt.clone(),
             time_limit: Duration::from_secs(request.time_limit_s),
             grace: config.grace,
         }
     }
 
-    /// Empties the working directory and writes the prompt into it. It blocks.
+    /// Empties the run's own directory and writes the prompt into it. It blocks.
     pub fn prepare(&self) -> io::Result<()> {
-        if let Err(error) = fs::remove_dir_all(&self.workdir)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        remove_dir(&self.scratch)?;
+        fs::create_dir_all(&self.scratch)?;
+        fs::write(self.scratch.join(PROMPT_FILE), &self.prompt)
+    }
+}
+
+/// Where an agent finds what it is told.
+const PROMPT_FILE: &str = "prompt.md";
+
+/// Removes a directory with all that is in it, if it is there.
+pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) => {
             // Module caches are read-only directories, on purpose.
-            make_writable(&self.workdir)?;
-            fs::remove_dir_all(&self.workdir)?;
+            make_writable(dir)?;
+            fs::remove_dir_all(dir)
         }
-        fs::create_dir_all(&self.workdir)?;
-        fs::write(self.workdir.join("prompt.md"), &self.prompt)
     }
 }
 
@@ -140,7 +165,7 @@ fn identity(request: &StartAgent, config: &Config) -> impl Iterator<Item = (&'st
 }
 
 /// Whether a variable is a setting of the service, and so no business of an agent.
-fn is_ours(name: &OsStr) -> bool {
+pub(crate) fn is_ours(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"BEADRIG_")
         || CONTAINER_NAMES.iter().any(|ours| name == *ours)
 }

@@ -28,6 +28,8 @@ pub mod process;
 pub mod lines;
 pub mod output;
 
+pub mod git;
+
 pub mod heartbeat;
 pub mod report;
 pub mod rig;

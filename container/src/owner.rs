@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::Config;
+use crate::git::{Git, Place};
 use crate::launch::Launch;
 use crate::life::Event;
 use crate::limits::{ENDED_RUNS_MAX, REASON_CHARS_MAX};
@@ -34,6 +35,7 @@ pub(crate) type Work = Box<dyn FnOnce(&mut Owner) + Send>;
 pub(crate) struct Owner {
     config: Arc<Config>,
     identity: OsString,
+    git: Arc<Git>,
     boot_id: String,
     reporter: Reporter,
     news: mpsc::Sender<Work>,
@@ -80,6 +82,7 @@ impl Owner {
     pub(crate) fn new(
         config: Arc<Config>,
         identity: OsString,
+        git: Arc<Git>,
         boot_id: String,
         reporter: Reporter,
         news: mpsc::Sender<Work>,
@@ -88,6 +91,7 @@ impl Owner {
         Self {
             config,
             identity,
+            git,
             boot_id,
             reporter,
             news,
@@ -144,6 +148,14 @@ impl Owner {
         let first_event = self.slots.get(&agent).map_or(1, |slot| slot.run.output.next_id());
         let mut run = Run::new(self.serial, request, first_event);
         match begin {
+            Begin::Now if run.request.git.is_some() => {
+                // A clone takes longer than anybody waits for an answer.
+                run.promised = true;
+                let status = run.status();
+                self.launch(&mut run);
+                self.slots.insert(agent, Slot { run, older: None });
+                Ok((true, Answer::Now(Box::new(status))))
+            }
             Begin::Now => {
                 let (waiter, answer) = oneshot::channel();
                 run.waiters.push(waiter);
@@ -175,7 +187,8 @@ impl Owner {
     /// The answer to a start that came before.
     fn again(&mut self, agent: &str) -> Result<Answer, Denial> {
         let slot = self.slots.get_mut(agent).ok_or_else(|| Denial::NotFound(agent.to_owned()))?;
-        if slot.run.phase() != Phase::Starting || slot.run.process.is_none() {
+        let is_waited_for = slot.run.process.is_some() && !slot.run.promised;
+        if slot.run.phase() != Phase::Starting || !is_waited_for {
             return Ok(Answer::Now(Box::new(slot.run.status())));
         }
         let (waiter, answer) = oneshot::channel();
@@ -200,7 +213,8 @@ impl Owner {
     }
 
     fn launch(&self, run: &mut Run) {
-        let launch = Launch::new(&run.request, &self.config, &self.identity);
+        let place = Place::of(&self.git, &run.request);
+        let launch = Launch::new(&run.request, &self.config, &self.identity, place);
         let (serial, agent, queue) = (run.serial, run.request.agent_id.clone(), self.news.clone());
         let tell = move |news| {
             let (agent, queue) = (agent.clone(), queue.clone());

@@ -131,6 +131,20 @@ impl Task {
         if !orders.is_empty() {
             return tell(News::NotStarted);
         }
+        if let Some(place) = &launch.place {
+            let made = tokio::select! {
+                made = place.prepare() => made,
+                _ = orders.recv() => return tell(News::NotStarted),
+            };
+            match made {
+                Ok(notes) => self.output.note(notes),
+                Err(error) => {
+                    return tell(News::CouldNotSpawn(format!(
+                        "its worktree cannot be made: {error}"
+                    )));
+                }
+            }
+        }
         let mut child = match spawn(&launch) {
             Ok(child) => child,
             Err(error) => return tell(News::CouldNotSpawn(error.to_string())),
@@ -141,6 +155,9 @@ impl Task {
         let exit = ladder(&mut child, &group, &launch, &mut orders, &tell).await;
         clear(group, &launch).await;
         pipes.drain().await;
+        if let Some(place) = &launch.place {
+            self.output.note(place.save().await);
+        }
         tell(News::Gone(exit));
     }
 }

@@ -21,8 +21,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
+use crate::git::Git;
+use crate::git::merger::Merger;
 use crate::launch::mark;
-use crate::limits::{FLUSH_MS_MAX, LOCK_WAIT_MS, LOOK_MS, SHUTDOWN_SLACK_MS};
+use crate::limits::{FLUSH_MS_MAX, GIT_SAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, SHUTDOWN_SLACK_MS};
 use crate::process::orphans::{self, OrphanError};
 use crate::report::Reporter;
 use crate::rig::{ClientError, Rig};
@@ -35,6 +37,7 @@ pub struct Service {
     address: SocketAddr,
     grace: Duration,
     supervisor: Supervisor,
+    merger: Merger,
     reporter: Reporter,
     owner: JoinHandle<()>,
     heart: JoinHandle<()>,
@@ -86,12 +89,21 @@ impl Service {
             0 => {}
             killed => tracing::warn!(killed, "an earlier service left processes behind"),
         }
+        let git = Arc::new(Git::new(data_dir.clone().into_os_string()));
+        let fault = |error| StartError::DataDir { path: data_dir.join("git"), error };
+        let cleared = spawn_blocking({
+            let git = Arc::clone(&git);
+            move || git.clear_leftovers()
+        });
+        cleared.await.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(fault)?;
         let rig = Rig::new(&config).map_err(StartError::Client)?;
         let reporter = Reporter::new(rig.clone());
         let boot_id = format!("{:016x}", fastrand::u64(..));
         let identity = data_dir.into_os_string();
+        let merger = Merger::new(Arc::clone(&git), rig.clone(), reporter.clone());
+        let (config_of, boot) = (Arc::clone(&config), boot_id.clone());
         let (supervisor, owner) =
-            Supervisor::begin(Arc::clone(&config), identity, boot_id.clone(), reporter.clone());
+            Supervisor::begin(config_of, identity, git, boot, reporter.clone());
         let unable = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
         let address = listener.local_addr().map_err(unable)?;
@@ -101,17 +113,20 @@ impl Service {
             began: Instant::now(),
             capacity: config.max_concurrency,
             supervisor: supervisor.clone(),
+            merger: merger.clone(),
         });
         let (listening, closed) = oneshot::channel::<()>();
         let until = async move { drop(closed.await) };
         let server = axum::serve(listener, router).with_graceful_shutdown(until);
         let server = tokio::spawn(server.into_future());
         let grace = config.grace;
-        let heart = tokio::spawn(heartbeat::beat(config, boot_id, rig, supervisor.clone()));
+        let beats = heartbeat::beat(config, boot_id, rig, supervisor.clone(), merger.clone());
+        let heart = tokio::spawn(beats);
         Ok(Self {
             address,
             grace,
             supervisor,
+            merger,
             reporter,
             owner,
             heart,
@@ -143,12 +158,13 @@ impl Service {
     /// Ends all agents, reports that, and ends the service.
     pub async fn shutdown(self) {
         tracing::info!("ending: no more work is taken, all agents are stopped");
-        let patience = self.grace + Duration::from_millis(SHUTDOWN_SLACK_MS);
+        self.merger.close();
+        let patience = self.grace + Duration::from_millis(SHUTDOWN_SLACK_MS + GIT_SAVE_MS_MAX);
         if timeout(patience, end_agents(&self.supervisor)).await.is_err() {
             tracing::error!("agents do not end");
         }
         if timeout(Duration::from_millis(FLUSH_MS_MAX), self.reporter.flush()).await.is_err() {
-            tracing::error!(left = self.reporter.left(), "exit reports were not taken in time");
+            tracing::error!(left = self.reporter.left(), "reports were not taken in time");
         }
         drop(self.listening);
         self.heart.abort();

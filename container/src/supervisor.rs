@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::git::Git;
 use crate::limits::OWNER_QUEUE_MAX;
 use crate::owner::{Answer, Owner, Work};
 use crate::policy::Denial;
@@ -47,13 +48,14 @@ impl Supervisor {
     pub fn begin(
         config: Arc<Config>,
         identity: OsString,
+        git: Arc<Git>,
         boot_id: String,
         reporter: Reporter,
     ) -> (Self, JoinHandle<()>) {
         let (work, mut queue) = mpsc::channel::<Work>(OWNER_QUEUE_MAX);
         let early = Arc::new(Notify::new());
         let (news, beat) = (work.clone(), Arc::clone(&early));
-        let mut owner = Owner::new(config, identity, boot_id, reporter, news, beat);
+        let mut owner = Owner::new(config, identity, git, boot_id, reporter, news, beat);
         let task = tokio::spawn(async move {
             while let Some(work) = queue.recv().await {
                 work(&mut owner);

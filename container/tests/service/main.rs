@@ -9,5 +9,6 @@ mod output;
 mod processes;
 mod program;
 mod reports;
+#[allow(dead_code, reason = "what it knows of merges is for the tests of git")]
 mod rig;
 mod town;
