@@ -158,7 +158,9 @@ impl Service {
     /// Ends all agents, reports that, and ends the service.
     pub async fn shutdown(self) {
         tracing::info!("ending: no more work is taken, all agents are stopped");
-        self.merger.close();
+        if timeout(Duration::from_millis(FLUSH_MS_MAX), self.merger.close()).await.is_err() {
+            tracing::error!("merges do not end");
+        }
         let patience = self.grace + Duration::from_millis(SHUTDOWN_SLACK_MS + GIT_SAVE_MS_MAX);
         if timeout(patience, end_agents(&self.supervisor)).await.is_err() {
             tracing::error!("agents do not end");

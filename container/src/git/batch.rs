@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use beadrig::wire::merge::{MergeReason, MergeRequest, MergeStrategy};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::command::{GitError, disk};
 use super::conflict;
@@ -61,8 +61,8 @@ struct Base {
 enum Round {
     /// Something has its outcome now; go on with the rest.
     On,
-    /// The remote did not take it.
-    Moved(String),
+    /// The remote did not take these.
+    Moved { why: String, entries: Vec<usize> },
 }
 
 impl<'a> Batch<'a> {
@@ -88,17 +88,7 @@ impl<'a> Batch<'a> {
 
     /// Does it. Whatever happens, each entry that is still wanted has its outcome afterwards.
     pub(super) async fn run(mut self) {
-        let tickets = self.tickets;
-        let all_given_up = async {
-            for ticket in tickets {
-                ticket.given_up().await;
-            }
-        };
-        let done = tokio::select! {
-            done = self.work() => done,
-            () = all_given_up => Ok(()),
-        };
-        if let Err(error) = done {
+        if let Err(error) = self.work().await {
             let why = format!("the merge could not be done: {error}");
             self.settle_all(&Outcome::new(MergeReason::ContainerFailed, why));
         }
@@ -107,15 +97,29 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Does something that takes long, unless all that is left is wanted no more.
+    async fn while_wanted<T>(&self, work: impl Future<Output = T>) -> Result<T, GitError> {
+        let unwanted = async {
+            for at in &self.pending {
+                self.tickets[*at].given_up().await;
+            }
+        };
+        tokio::select! {
+            done = work => Ok(done),
+            () = unwanted => Err(GitError::Refused("the rig wants it no more".to_owned())),
+        }
+    }
+
     async fn work(&mut self) -> Result<(), GitError> {
         let branches: Vec<&str> =
             self.tickets.iter().map(|ticket| ticket.entry.branch.as_str()).collect();
-        self.repo.wait_for(&branches, GIT_BRANCH_WAIT_MS_MAX).await;
-        let ready = {
+        let ready = async {
+            self.repo.wait_for(&branches, GIT_BRANCH_WAIT_MS_MAX).await;
+            let asked_at = Instant::now();
             let _lock = self.repo.lock().await;
-            self.repo.ready().await
+            self.repo.ready(asked_at).await
         };
-        if let Err(error) = ready {
+        if let Err(error) = self.while_wanted(ready).await? {
             self.settle_all(&Outcome::of_error(&error));
             return Ok(());
         }
@@ -125,12 +129,17 @@ impl<'a> Batch<'a> {
             if self.pending.is_empty() {
                 return Ok(());
             }
-            let Round::Moved(why) = self.round().await? else { continue };
+            let Round::Moved { why, entries } = self.round().await? else {
+                tries = 0;
+                continue;
+            };
             tries += 1;
             if tries >= MERGE_LAND_TRIES_MAX {
                 let why = format!("the remote refused the push {tries} times: {why}");
-                self.settle_all(&Outcome::new(MergeReason::PushRejected, why));
-                return Ok(());
+                for at in entries {
+                    self.settle(at, Outcome::new(MergeReason::PushRejected, why.clone()));
+                }
+                tries = 0;
             }
             sleep(Duration::from_millis(fastrand::u64(1..=GIT_RETRY_MS))).await;
             let fetched = {
@@ -186,7 +195,8 @@ impl<'a> Batch<'a> {
             return Ok(Round::On);
         }
         if let Some(why) = self.land(&found, &base, runs).await? {
-            return Ok(Round::Moved(why));
+            let entries = found.accepted.iter().map(|(at, _)| *at).collect();
+            return Ok(Round::Moved { why, entries });
         }
         // What did not go together with something that did not land has another chance.
         if found.bad.is_empty() {
@@ -511,7 +521,7 @@ impl Bench for Workbench<'_, '_> {
         let Some(dir) = &self.batch.tree else {
             return Err(GitError::Refused("there is no worktree for the gates".to_owned()));
         };
-        let fault = self.batch.gates.run(dir).await.err();
+        let fault = self.batch.while_wanted(self.batch.gates.run(dir)).await?.err();
         self.batch.checked.insert(tree.to_owned(), fault.clone());
         Ok(fault)
     }

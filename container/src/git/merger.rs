@@ -20,6 +20,7 @@ use beadrig::wire::merge::{
 };
 use reqwest::StatusCode;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Git;
@@ -30,8 +31,8 @@ use super::gates::Gates;
 use super::names::{check_branch, check_url, is_id};
 use super::outcome::Outcome;
 use crate::limits::{
-    GATE_S_MAX, GATES_MAX, LANDING_PAUSE_MS, LANDING_TRIES_MAX, MERGE_ENTRIES_MAX, MERGES_AT_ONCE,
-    MERGES_KNOWN_MAX, MERGES_WAITING_MAX,
+    GATE_S_MAX, GATES_MAX, LANDING_PAUSE_MS, LANDING_TRIES_MAX, LOOK_MS, MERGE_ENTRIES_MAX,
+    MERGES_AT_ONCE, MERGES_KNOWN_MAX, MERGES_WAITING_MAX,
 };
 use crate::policy::Denial;
 use crate::report::Reporter;
@@ -175,8 +176,11 @@ impl Merger {
     }
 
     /// Takes no more, and ends what is at work: each is reported as interrupted.
-    pub fn close(&self) {
+    pub async fn close(&self) {
         self.0.closing.send_replace(true);
+        while !self.0.book().queues.is_empty() {
+            sleep(Duration::from_millis(LOOK_MS)).await;
+        }
     }
 }
 
@@ -185,14 +189,20 @@ async fn serve(desk: Arc<Desk>, key: (String, Option<String>)) {
     let mut closing = desk.closing.subscribe();
     loop {
         let job = desk.book().next(&key);
-        let Some(job) = job else { return };
-        let work = async {
-            let Ok(_place) = desk.places.acquire().await else { return };
-            desk.one(&job).await;
-        };
+        let Some(job) = job.map(Arc::new) else { return };
+        // A task of its own, so that one that panics does not take the queue along. Dropped, it is ended.
+        let mut work = JoinSet::new();
+        work.spawn({
+            let (desk, job) = (Arc::clone(&desk), Arc::clone(&job));
+            async move {
+                let Ok(_place) = desk.places.acquire().await else { return };
+                desk.one(&job).await;
+            }
+        });
+        let closed = async { drop(closing.wait_for(|it| *it).await) };
         tokio::select! {
-            () = work => {}
-            _ = closing.wait_for(|it| *it) => {}
+            _ = work.join_next() => {}
+            () = closed => work.shutdown().await,
         }
         for ticket in &job.tickets {
             let why = "the service ended before the merge was done: it can be started again";

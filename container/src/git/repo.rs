@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Git;
 use super::command::{self, GitError, Said, Setting, disk, failed};
@@ -33,6 +33,8 @@ pub(super) struct Home {
     busy: Mutex<BTreeMap<String, usize>>,
     freed: Notify,
     serial: AtomicU64,
+    /// When the last fetch that went well began.
+    fetched: Mutex<Option<Instant>>,
 }
 
 impl Home {
@@ -43,6 +45,7 @@ impl Home {
             busy: Mutex::default(),
             freed: Notify::new(),
             serial: AtomicU64::new(1),
+            fetched: Mutex::default(),
         }
     }
 
@@ -162,8 +165,9 @@ impl Repo {
         command::ask(&self.setting, &self.bare(), arguments, GIT_REMOTE_MS_MAX).await
     }
 
-    /// Makes the clone if it is not there, and fetches. Only under the lock.
-    pub(super) async fn ready(&self) -> Result<(), GitError> {
+    /// Makes the clone if it is not there, and fetches, unless somebody else has done that since it was asked for.
+    /// Only under the lock.
+    pub(super) async fn ready(&self, asked_at: Instant) -> Result<(), GitError> {
         self.git.check().await?;
         self.not_our_own()?;
         let bare = self.bare();
@@ -174,6 +178,10 @@ impl Repo {
         }
         let used = self.home.dir.join("used");
         fs::write(&used, "").map_err(disk("written", &used))?;
+        let fetched = *self.home.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_whole && fetched.is_some_and(|fetched| fetched >= asked_at) {
+            return Ok(());
+        }
         self.fetch().await
     }
 
@@ -226,8 +234,10 @@ impl Repo {
             &self.url,
             "+refs/heads/*:refs/remotes/origin/*",
         ];
+        let began = Instant::now();
         let said = self.remote(&arguments).await?;
         if said.code == Some(0) {
+            *self.home.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
             return Ok(());
         }
         sleep(Duration::from_millis(GIT_RETRY_MS)).await;
@@ -235,6 +245,15 @@ impl Repo {
             Said { code: Some(0), .. } => Ok(()),
             said => Err(failed(&arguments, &said)),
         }
+    }
+
+    /// Takes over refs of ours that the remote has.
+    pub(super) async fn fetch_refs(&self, pattern: &str) -> Result<(), GitError> {
+        let refspec = format!("+{pattern}:{pattern}");
+        let arguments =
+            ["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &self.url, &refspec];
+        let said = self.remote(&arguments).await?;
+        if said.code == Some(0) { Ok(()) } else { Err(failed(&arguments, &said)) }
     }
 
     /// The remote's default branch; none while it is empty.

@@ -140,6 +140,33 @@ async fn uncommitted(
     Ok(Some(repo.run(&arguments).await?.trim().to_owned()))
 }
 
+/// Puts what the last run had not committed into a new worktree, if it was on top of the same commit.
+pub(super) async fn bring_back(
+    repo: &Repo,
+    dir: &Path,
+    want: &Want,
+    start: &str,
+) -> Option<String> {
+    let under = format!("refs/beadrig/wip/{}/", names::ref_part(&want.bead));
+    // From another disk. Without an answer there may still be something here.
+    if let Err(error) = repo.fetch_refs(&format!("{under}*")).await {
+        tracing::warn!(%error, "work in progress cannot be fetched");
+    }
+    let listed = repo.run(&["for-each-ref", "--format=%(refname)", &under]).await.ok()?;
+    let attempts = listed.lines().filter_map(|name| name.strip_prefix(&under)?.parse::<i64>().ok());
+    let last = attempts.filter(|attempt| *attempt < want.attempt).max()?;
+    let name = format!("{under}{last}");
+    let before = repo.tip(&format!("{name}^")).await.ok()??;
+    if before != start {
+        return None;
+    }
+    let restore = ["restore", "--quiet", "--worktree", "--source", &name, "--", ":/"];
+    Some(match repo.run_in(dir, &restore).await {
+        Ok(_) => format!("git: brought back what attempt {last} had not committed"),
+        Err(error) => format!("git: what attempt {last} had not committed is in {name}: {error}"),
+    })
+}
+
 /// Keeps, here, what an unusable worktree still has; says where.
 pub(super) async fn keep_leftovers(
     repo: &Repo,

@@ -10,9 +10,12 @@
 //!             nowhere                 new, from the default branch; from the first commit if the remote is empty
 //! ```
 //!
+//! A new worktree gets back what the last run had not committed, if that was on top of the same commit.
 //! It must never throw away what is only here.
 
 use std::path::{Path, PathBuf};
+
+use tokio::time::Instant;
 
 use super::command::{GitError, disk};
 use super::repo::{Repo, remove_locks, remove_tree};
@@ -32,8 +35,9 @@ pub(super) struct Want {
 
 /// Makes the worktree; what people should know of it is said in lines.
 pub(super) async fn prepare(repo: &Repo, want: &Want) -> Result<Vec<String>, GitError> {
+    let asked_at = Instant::now();
     let _lock = repo.lock().await;
-    repo.ready().await?;
+    repo.ready(asked_at).await?;
     let dir = repo.tree(&want.branch);
     let mut notes = Vec::new();
     if is_usable(repo, &dir, &want.branch).await {
@@ -52,6 +56,7 @@ pub(super) async fn prepare(repo: &Repo, want: &Want) -> Result<Vec<String>, Git
     let path = dir.to_string_lossy();
     // By force: an agent may have the branch checked out in its own worktree.
     repo.run(&["worktree", "add", "--quiet", "--force", &path, &want.branch]).await?;
+    notes.extend(save::bring_back(repo, &dir, want, &start).await);
     Ok(notes)
 }
 

@@ -104,11 +104,28 @@ async fn the_next_run_of_a_bead_goes_on_here_and_on_another_disk() {
     assert!(tail(&report).contains("\nloose\n"), "{report:?}");
     assert_eq!(remote.file("gt/a1/b-a1", "log").as_deref(), Some("1\n2"));
     let elsewhere = Town::new().await;
-    ran(&elsewhere, in_repo(&remote, "a1", 3, COMMIT)).await;
+    let script = format!("cat loose && rm loose; {COMMIT}");
+    let report = ran(&elsewhere, in_repo(&remote, "a1", 3, &script)).await;
+    assert!(
+        tail(&report).contains("brought back what attempt 2 had not committed\nloose"),
+        "{report:?}"
+    );
     assert_eq!(remote.file("gt/a1/b-a1", "log").as_deref(), Some("1\n2\n3"));
     // And back, where the branch is older than on the remote.
     ran(&town, in_repo(&remote, "a1", 4, COMMIT)).await;
     assert_eq!(remote.file("gt/a1/b-a1", "log").as_deref(), Some("1\n2\n3\n4"));
+}
+
+#[tokio::test]
+async fn what_was_deleted_and_not_committed_is_deleted_again_and_what_is_outdated_is_not_brought_back()
+ {
+    let remote = Remote::new();
+    ran(&Town::new().await, in_repo(&remote, "a1", 1, "rm base; echo 1 > one")).await;
+    let report = ran(&Town::new().await, in_repo(&remote, "a1", 2, "ls")).await;
+    assert!(tail(&report).contains("had not committed\none\ngit: "), "{report:?}");
+    ran(&Town::new().await, in_repo(&remote, "a1", 3, &format!("git add -A; {COMMIT}"))).await;
+    let report = ran(&Town::new().await, in_repo(&remote, "a1", 4, "ls; git status --short")).await;
+    assert!(tail(&report).ends_with("git: goes on with gt/a1/b-a1\nlog\none"), "{report:?}");
 }
 
 #[tokio::test]
