@@ -116,7 +116,7 @@ pub const GIT_LOCAL_MS_MAX: u64 = 120_000;
 pub const GIT_REMOTE_MS_MAX: u64 = 600_000;
 
 /// All that is done to keep the work of a run that is over. Leaving takes 60 s at most, the grace included.
-pub const GIT_SAVE_MS_MAX: u64 = 20_000;
+pub const GIT_SAVE_MS_MAX: u64 = 15_000;
 
 /// How long git has after TERM to remove its lock files.
 pub const GIT_QUIT_MS: u64 = 300;
@@ -176,3 +176,6 @@ pub const GIT_RETRY_MS: u64 = 1_000;
 
 /// Commits of the target branch among which a merge whose report was lost is looked for.
 pub const MERGE_SEARCH_MAX: usize = 500;
+
+/// How often a clone that is used is cleaned up: once a day.
+pub const GIT_KEEP_HOUSE_S: u64 = 86_400;

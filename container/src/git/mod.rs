@@ -18,6 +18,7 @@ mod conflict;
 pub mod credentials;
 pub mod forge;
 mod gates;
+mod housekeeping;
 pub mod merger;
 pub mod names;
 pub mod outcome;

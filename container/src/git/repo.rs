@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Git;
 use super::command::{self, GitError, Said, Setting, disk, failed};
+use super::housekeeping;
 use super::names;
 use super::said::{self, Pushed};
 use crate::limits::{GIT_LOCAL_MS_MAX, GIT_REMOTE_MS_MAX, GIT_RETRY_MS, GIT_UNUSED_S_MAX};
@@ -35,6 +36,8 @@ pub(super) struct Home {
     serial: AtomicU64,
     /// When the last fetch that went well began.
     fetched: Mutex<Option<Instant>>,
+    /// When it was last cleaned up.
+    cleaned: Mutex<Option<Instant>>,
 }
 
 impl Home {
@@ -46,6 +49,7 @@ impl Home {
             freed: Notify::new(),
             serial: AtomicU64::new(1),
             fetched: Mutex::default(),
+            cleaned: Mutex::default(),
         }
     }
 
@@ -101,9 +105,14 @@ impl Repo {
         self.home.dir.join("repo.git")
     }
 
+    /// Where branches are worked on.
+    pub(super) fn trees(&self) -> PathBuf {
+        self.home.dir.join("trees")
+    }
+
     /// Where a branch is worked on.
     pub(super) fn tree(&self, branch: &str) -> PathBuf {
-        self.home.dir.join("trees").join(names::directory(branch))
+        self.trees().join(names::directory(branch))
     }
 
     /// A directory that nobody else has, for one merge.
@@ -126,6 +135,21 @@ impl Repo {
     /// Whether a run works on a branch.
     pub(super) fn is_busy(&self, branch: &str) -> bool {
         self.home.busy().contains_key(branch)
+    }
+
+    /// Whether a run works in a worktree.
+    pub(super) fn is_busy_tree(&self, tree: &Path) -> bool {
+        self.home.busy().keys().any(|branch| self.tree(branch) == tree)
+    }
+
+    /// Whether the last time was so long ago; then this is the last time.
+    pub(super) fn is_time_to_clean(&self, every: Duration) -> bool {
+        let mut cleaned = self.home.cleaned.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = cleaned.is_none_or(|cleaned| cleaned.elapsed() >= every);
+        if is_time {
+            *cleaned = Some(Instant::now());
+        }
+        is_time
     }
 
     /// Waits until no run works on any of these, but not for ever.
@@ -178,6 +202,7 @@ impl Repo {
         }
         let used = self.home.dir.join("used");
         fs::write(&used, "").map_err(disk("written", &used))?;
+        housekeeping::begin(self);
         let fetched = *self.home.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         if is_whole && fetched.is_some_and(|fetched| fetched >= asked_at) {
             return Ok(());
