@@ -100,18 +100,23 @@ async fn the_same_request_twice_is_one_merge_and_an_older_one_is_refused() {
     ask(&town, request.clone()).await;
     outcome(&town, "e-x").await;
     ask(&town, request.clone()).await;
+    // What is asked next is done next: nothing was in between.
+    remote.branch("gt/y", "y", "y\n");
+    ask(&town, merge(&remote, &["gt/y"])).await;
+    outcome(&town, "e-y").await;
+    assert_eq!(town.rig.completions().len(), 2);
     request["entries"][0]["attempt"] = json!(1);
     let (status, body) = town.post("/git/merge", request.clone()).await;
     assert_eq!((status.as_u16(), &body["code"]), (409, &json!("stale_attempt")), "{body}");
     // A newer one finds that it has landed.
     request["entries"][0]["attempt"] = json!(3);
     ask(&town, request).await;
-    let both = until(async || {
+    let all = until(async || {
         let all = town.rig.completions();
-        if all.len() == 2 { Ok(all) } else { Err(all) }
+        if all.len() == 3 { Ok(all) } else { Err(all) }
     })
     .await;
-    let (first, second) = (&both[0].2, &both[1].2);
+    let (first, second) = (&all[0].2, &all[2].2);
     assert_eq!((first.attempt, second.attempt), (Some(2), Some(3)));
     assert_eq!((second.reason, &second.commit_sha), (Some(Merged), &first.commit_sha));
 }
@@ -181,8 +186,9 @@ async fn merges_of_two_rigs_run_at_the_same_time_and_those_of_one_target_in_orde
 
 #[tokio::test]
 async fn a_merge_waits_for_the_run_on_its_branch_and_has_all_of_its_commits() {
-    let (town, remote) = (Town::new().await, Remote::new());
-    let script = "trap 'echo last > last; git add last; git commit -qm last; exit 0' TERM; \
+    let town = Town::with(&[("GRACE_MS", "30000")]).await;
+    let remote = Remote::new();
+    let script = "trap 'sleep 2; echo last > last; git add last; git commit -qm last; exit 0' TERM; \
                   echo first > first; git add first; git commit -qm first; echo up; while :; do sleep 0.05; done";
     let (status, _) = town.post("/agents/start", in_repo(&remote, "a1", 1, script)).await;
     assert_eq!(status, 201);
@@ -289,9 +295,11 @@ async fn a_service_that_ends_says_so_of_its_merges_and_the_next_one_clears_up_an
     let (mut town, remote) = (Town::new().await, Remote::new());
     remote.branch("gt/x", "x", "x\n");
     let mut request = merge(&remote, &["gt/x"]);
-    request["gates"] = json!([{"name": "slow", "command": "sleep 600", "time_limit_s": 700}]);
+    let up = remote.path().join("up");
+    let command = format!("touch {}; sleep 600", up.display());
+    request["gates"] = json!([{"name": "slow", "command": command, "time_limit_s": 700}]);
     ask(&town, request.clone()).await;
-    until(async || if town.processes().is_empty() { Err("no gate yet") } else { Ok(()) }).await;
+    until(async || if up.exists() { Ok(()) } else { Err("no gate yet") }).await;
     town.service.take().unwrap().shutdown().await;
     let report = outcome(&town, "e-x").await;
     assert_eq!(report.reason, Some(ContainerFailed));

@@ -110,9 +110,11 @@ async fn a_service_that_was_killed_in_the_middle_of_a_merge_leaves_nothing_and_t
     let _program = Program::start(&mut town, bin.path()).await;
     assert_eq!(town.processes(), Vec::<String>::new());
     assert!(town.rig.completions().is_empty());
-    request["gates"] = json!([]);
+    // Nor does a gate see what the service was started with.
+    let command = "test -f x && ! env | grep -e BEADRIG_URL -e BEADRIG_CONTAINER_TOKEN -e GRACE_MS";
+    request["gates"] = json!([{"name": "env", "command": command, "time_limit_s": 60}]);
     request["entries"][0]["attempt"] = json!(2);
     ask(&town, request).await;
     let report = outcome(&town, "e-x").await;
-    assert_eq!((report.reason, report.attempt), (Some(MergeReason::Merged), Some(2)));
+    assert_eq!((report.reason, report.attempt), (Some(MergeReason::Merged), Some(2)), "{report:?}");
 }

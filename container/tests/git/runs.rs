@@ -166,7 +166,7 @@ async fn incident_54_whatever_is_left_over_the_worktree_is_made() {
 async fn what_somebody_else_pushed_is_never_overwritten_and_what_was_here_is_kept() {
     let (town, remote) = (Town::new().await, Remote::new());
     ran(&town, in_repo(&remote, "a1", 1, COMMIT)).await;
-    let script = format!("echo up; read -r line; {COMMIT}");
+    let script = format!("echo up; read -r line; git fetch -q; {COMMIT}");
     let (status, _) = town.post("/agents/start", in_repo(&remote, "a1", 2, &script)).await;
     assert_eq!(status, 201);
     town.hears("a1", "up").await;
