@@ -75,7 +75,9 @@ async fn plan(
         expected,
     };
     let Some(remote) = remote else {
-        let own = ["rev-list", "--max-count=1", local, "--not", "--remotes=origin"];
+        // Another bead's branch does not count: two agents can make the very same commit.
+        let others = ["--not", "--exclude=origin/gt/*", "--remotes=origin"];
+        let own = [&["rev-list", "--max-count=1", local], &others[..]].concat();
         let has_own = !repo.run(&own).await?.trim().is_empty() && local != repo.root().await?;
         return Ok((has_own.then(|| push(None)), false));
     };

@@ -81,14 +81,22 @@ async fn what_was_not_committed_is_pushed_to_a_ref_that_names_the_attempt_howeve
 async fn incident_57_a_service_that_is_told_to_end_saves_the_work_of_three_busy_agents_first() {
     let (mut town, remote) = (Town::new().await, Remote::new());
     for agent in ["a1", "a2", "a3"] {
-        let script = format!("{COMMIT}; echo loose > loose; echo up; sleep 600");
+        // The same commit in all three, to the second.
+        let date =
+            "export GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z";
+        let script = format!("{date}; {COMMIT}; echo loose > loose; echo up; sleep 600");
         let (status, _) = town.post("/agents/start", in_repo(&remote, agent, 1, &script)).await;
         assert_eq!(status, 201);
         town.hears(agent, "up").await;
     }
     town.service.take().unwrap().shutdown().await;
     for agent in ["a1", "a2", "a3"] {
-        assert_eq!(remote.file(&format!("gt/{agent}/b-{agent}"), "log").as_deref(), Some("1"));
+        let reports = town.rig.reports(agent);
+        assert_eq!(
+            remote.file(&format!("gt/{agent}/b-{agent}"), "log").as_deref(),
+            Some("1"),
+            "{reports:?}"
+        );
         let loose = remote.file(&format!("refs/beadrig/wip/b-{agent}/1"), "loose");
         assert_eq!(loose.as_deref(), Some("loose"));
     }
