@@ -89,7 +89,7 @@ mod tests {
         prepare(&repo, &want("gt/a/b-1")).await.unwrap();
         prepare(&repo, &want("gt/a/b-2")).await.unwrap();
         std::fs::write(repo.tree("gt/a/b-1").join("file"), "text").unwrap();
-        clean(&repo, Duration::from_secs(3600)).await.unwrap();
+        clean(&repo, Duration::from_hours(1)).await.unwrap();
         assert!(repo.tree("gt/a/b-1").exists() && repo.tree("gt/a/b-2").exists());
         let busy = repo.occupy("gt/a/b-2");
         clean(&repo, Duration::ZERO).await.unwrap();
@@ -100,7 +100,7 @@ mod tests {
         drop(busy);
         clean(&repo, Duration::ZERO).await.unwrap();
         assert!(!repo.tree("gt/a/b-2").exists());
-        assert!(!repo.is_time_to_clean(Duration::from_secs(3600)), "the first use was the time");
+        assert!(!repo.is_time_to_clean(Duration::from_hours(1)), "the first use was the time");
         repo.ready(Instant::now()).await.unwrap();
     }
 }
