@@ -145,7 +145,7 @@ pub const MERGES_AT_ONCE: usize = 4;
 /// Requests for merges that wait, for all rigs together. The rig asks again.
 pub const MERGES_WAITING_MAX: usize = 100;
 
-/// Branches in one request. A rig sends 5; n branches with one bad one take about log2(n) + 3 runs of the gates.
+/// Branches in one request. A rig sends 5; 5 with one bad one take 4 or 5 runs of the gates (`git/sift.rs`).
 pub const MERGE_ENTRIES_MAX: usize = 20;
 
 /// Merges that are over and still known, so that the same request again does not do them again.
