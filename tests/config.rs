@@ -379,6 +379,7 @@ fn what_is_set_costs_a_tick_one_statement() {
 
 fn status(start: &StartAgent, at: String) -> AgentStatus {
     AgentStatus {
+        suspended: false,
         agent_id: start.agent_id.clone(),
         rig_id: start.rig_id.clone(),
         bead_id: start.bead_id.clone(),

@@ -7,24 +7,32 @@
 //! to a start heals quickly. They are never repeated: the next one says more. A rig that does not answer must
 //! never delay the heartbeats of another one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use beadrig::wire::container::{Heartbeat, Heartbeats, Verdicts};
+use beadrig::wire::merge::MergeAtWork;
 use beadrig::wire::{Envelope, PROTOCOL};
 use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until};
 
 use crate::config::Config;
+use crate::git::merger::Merger;
 use crate::limits::{EARLY_BEAT_MS, HEARTBEAT_JITTER_PERCENT, LEASE_LOOK_MS_MAX};
 use crate::policy::Denial;
 use crate::rig::Rig;
 use crate::supervisor::Supervisor;
 
 /// Beats, and watches the leases, until the owner of the agents is gone.
-pub async fn beat(config: Arc<Config>, boot_id: String, rig: Rig, supervisor: Supervisor) {
+pub async fn beat(
+    config: Arc<Config>,
+    boot_id: String,
+    rig: Rig,
+    supervisor: Supervisor,
+    merger: Merger,
+) {
     tokio::select! {
-        () = beats(Arc::clone(&config), boot_id, rig, supervisor.clone()) => {}
+        () = beats(Arc::clone(&config), boot_id, rig, supervisor.clone(), merger) => {}
         () = leases(&config, &supervisor) => {}
     }
 }
@@ -41,7 +49,13 @@ async fn leases(config: &Config, supervisor: &Supervisor) {
     }
 }
 
-async fn beats(config: Arc<Config>, boot_id: String, rig: Rig, supervisor: Supervisor) {
+async fn beats(
+    config: Arc<Config>,
+    boot_id: String,
+    rig: Rig,
+    supervisor: Supervisor,
+    merger: Merger,
+) {
     let mut next = Instant::now() + interval(config.heartbeat);
     loop {
         let rigs = tokio::select! {
@@ -53,9 +67,16 @@ async fn beats(config: Arc<Config>, boot_id: String, rig: Rig, supervisor: Super
         };
         let Ok(rigs) = rigs else { return };
         let Ok(beats) = supervisor.heartbeats().await else { return };
-        for (name, agents) in beats {
+        let mut all: BTreeMap<String, (Vec<Heartbeat>, Vec<MergeAtWork>)> =
+            beats.into_iter().map(|(name, agents)| (name, (agents, Vec::new()))).collect();
+        for (name, at_work) in merger.at_work() {
+            all.entry(name).or_default().1 = at_work;
+        }
+        for (name, (agents, at_work)) in all {
             if rigs.as_ref().is_none_or(|rigs| rigs.contains(&name)) {
-                tokio::spawn(one(rig.clone(), supervisor.clone(), boot_id.clone(), name, agents));
+                let boot_id = boot_id.clone();
+                let body = Heartbeats { protocol: PROTOCOL, boot_id, agents, merges: at_work };
+                tokio::spawn(one(rig.clone(), supervisor.clone(), merger.clone(), name, body));
             }
         }
     }
@@ -68,16 +89,9 @@ async fn early(supervisor: &Supervisor) -> Result<BTreeSet<String>, Denial> {
     supervisor.just_started().await
 }
 
-async fn one(
-    rig: Rig,
-    supervisor: Supervisor,
-    boot_id: String,
-    name: String,
-    agents: Vec<Heartbeat>,
-) {
+async fn one(rig: Rig, supervisor: Supervisor, merger: Merger, name: String, body: Heartbeats) {
     // The lease counts from here: what the rig knew when it answered cannot be older.
     let sent = std::time::Instant::now();
-    let body = Heartbeats { protocol: PROTOCOL, boot_id, agents, merges: Vec::new() };
     let (status, bytes) = match rig.post(&format!("{name}/heartbeats"), &body).await {
         Ok(answer) => answer,
         Err(error) => return tracing::warn!(rig = name, %error, "no answer to a heartbeat"),
@@ -86,14 +100,15 @@ async fn one(
         return tracing::warn!(rig = name, %status, "a heartbeat was not taken");
     }
     let verdicts = match serde_json::from_slice::<Envelope<Verdicts>>(&bytes) {
-        Ok(Envelope { data: Some(verdicts), .. }) => verdicts.verdicts,
+        Ok(Envelope { data: Some(verdicts), .. }) => verdicts,
         Ok(_) => return tracing::warn!(rig = name, "the answer to a heartbeat has no verdicts"),
         Err(error) => {
             return tracing::warn!(rig = name, %error, "the answer to a heartbeat is unreadable");
         }
     };
+    merger.verdicts(&name, &verdicts.merges);
     // Without an owner there is nobody left to stop.
-    let _ = supervisor.verdicts(name, sent, verdicts).await;
+    let _ = supervisor.verdicts(name, sent, verdicts.verdicts).await;
 }
 
 /// The interval, a little shorter or longer.

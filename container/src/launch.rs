@@ -15,6 +15,7 @@ use beadrig::settings::CONTAINER_NAMES;
 use beadrig::wire::container::StartAgent;
 
 use crate::config::{Config, program_dir};
+use crate::git::Place;
 use crate::jobs::capture::Capture;
 use crate::limits::AGENT_RETRY_S;
 use crate::process::meter::Bounds;
@@ -27,8 +28,12 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// The whole environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// Where it runs; emptied before.
+    /// Where it runs.
     pub workdir: PathBuf,
+    /// The worktree that it runs in, if its rig has a repository.
+    pub place: Option<Place>,
+    /// A directory of its own, emptied before; without a repository it runs there.
+    pub scratch: PathBuf,
     /// What goes into `prompt.md` there.
     pub prompt: String,
     /// `NAME=value`s that only the processes of this run have all of.
@@ -43,10 +48,18 @@ pub struct Launch {
 
 impl Launch {
     /// Works out the process for a request.
-    pub fn new(request: &StartAgent, config: &Config, supervisor: &OsStr) -> Self {
-        let workdir = config.data_dir.join("work").join(&request.rig_id).join(&request.agent_id);
+    pub fn new(
+        request: &StartAgent,
+        config: &Config,
+        supervisor: &OsStr,
+        place: Option<Place>,
+    ) -> Self {
+        let scratch = config.data_dir.join("work").join(&request.rig_id).join(&request.agent_id);
+        let workdir = place.as_ref().map_or_else(|| scratch.clone(), Place::dir);
         let inherited: Vec<_> = std::env::vars_os().collect();
-        let environment = environment(request, config, supervisor, &workdir, inherited);
+        let mut environment = environment(request, config, supervisor, &workdir, inherited);
+        environment.push(("BEADRIG_PROMPT_FILE".into(), scratch.join(PROMPT_FILE).into()));
+        environment.extend(place.iter().flat_map(Place::environment).cloned());
         let marks = ["BEADRIG_SUPERVISOR", "BEADRIG_AGENT_ID", "BEADRIG_ATTEMPT"];
         let marker = environment.iter().filter(|(name, _)| marks.iter().any(|mark| name == mark));
         let mut command = request.command.iter().map(|word| fill(word, request, &workdir));
@@ -56,6 +69,8 @@ impl Launch {
             marker: marker.map(|(name, value)| mark(name, value)).collect(),
             environment,
             workdir,
+            place,
+            scratch,
             prompt: request.prompt.clone(),
             bounds: config.bounds(Duration::from_secs(request.time_limit_s)),
             grace: config.grace,
@@ -63,13 +78,16 @@ impl Launch {
         }
     }
 
-    /// Empties the working directory and writes the prompt into it. It blocks.
+    /// Empties the run's own directory and writes the prompt into it. It blocks.
     pub fn prepare(&self) -> io::Result<()> {
-        remove_tree(&self.workdir)?;
-        fs::create_dir_all(&self.workdir)?;
-        fs::write(self.workdir.join("prompt.md"), &self.prompt)
+        remove_tree(&self.scratch)?;
+        fs::create_dir_all(&self.scratch)?;
+        fs::write(self.scratch.join(PROMPT_FILE), &self.prompt)
     }
 }
+
+/// Where an agent finds what it is told.
+const PROMPT_FILE: &str = "prompt.md";
 
 /// One variable as it stands in an environment.
 pub fn mark(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> OsString {
@@ -164,7 +182,7 @@ fn identity(request: &StartAgent, config: &Config) -> impl Iterator<Item = (&'st
 }
 
 /// Whether a variable is a setting of the service, and so no business of an agent.
-fn is_ours(name: &OsStr) -> bool {
+pub(crate) fn is_ours(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"BEADRIG_")
         || CONTAINER_NAMES.iter().any(|ours| name == *ours)
 }

@@ -30,6 +30,7 @@ pub mod process;
 pub mod lines;
 pub mod output;
 
+pub mod git;
 pub mod jobs;
 
 pub mod heartbeat;

@@ -205,9 +205,9 @@ pub const LEASE_LOOK_MS_MAX: u64 = 2_000;
 /// How long agents may go on after they were told that the service ends.
 pub const DRAIN_MS_DEFAULT: u64 = 15_000;
 
-/// From the first signal to the end of the agents, whatever drain and grace are set to; with the last reports
-/// and the rest it stays under the 60 s that the whole may take.
-pub const LEAVE_MS_MAX: u64 = 40_000;
+/// From the first signal to the KILL of the agents, whatever drain and grace are set to. With the 5 s that follow it,
+/// the 15 s to keep their work and the 10 s for the last reports, the whole stays within 60 s.
+pub const LEAVE_MS_MAX: u64 = 30_000;
 
 /// What the journal may grow to before it is written anew with what is still open.
 pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024;
@@ -223,3 +223,74 @@ pub const STREAM_BEAT_MS: u64 = 15_000;
 
 /// Lines kept of the end of what a run said beyond its bound: they must not push the rest out of the ring.
 pub const OUTPUT_END_LINES_MAX: usize = 100;
+
+/// One git command that asks nobody else: a checkout of a large repository on a slow disk.
+pub const GIT_LOCAL_MS_MAX: u64 = 120_000;
+
+/// One git command that talks to a remote. The first fetch of a repository of several GiB takes minutes.
+pub const GIT_REMOTE_MS_MAX: u64 = 600_000;
+
+/// All that is done to keep the work of a run that is over. Leaving takes 60 s at most, the grace included.
+pub const GIT_SAVE_MS_MAX: u64 = 15_000;
+
+/// How long git has after TERM to remove its lock files.
+pub const GIT_QUIT_MS: u64 = 300;
+
+/// What is read of a git command's standard output: the names of many changed files. More is an error.
+pub const GIT_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What is kept of a git command's standard error.
+pub const GIT_ERROR_BYTES_MAX: usize = 4 * 1024;
+
+/// A repository's address.
+pub const GIT_URL_BYTES_MAX: usize = 2048;
+
+/// A branch. A ref is a file, and names of files end at 255 bytes; `.lock` and a prefix must fit.
+pub const GIT_BRANCH_BYTES_MAX: usize = 200;
+
+/// How long a merge waits for a run on one of its branches to be over: a stop with its grace, and the save.
+pub const GIT_BRANCH_WAIT_MS_MAX: u64 = 60_000;
+
+/// Once nobody has used a repository for this long it is removed; what is in it is on its remote.
+pub const GIT_UNUSED_S_MAX: u64 = 14 * 86_400;
+
+/// Merges that are done at the same time; gates are builds.
+pub const MERGES_AT_ONCE: usize = 4;
+
+/// Requests for merges that wait, for all rigs together. The rig asks again.
+pub const MERGES_WAITING_MAX: usize = 100;
+
+/// Branches in one request. A rig sends 5; 5 with one bad one take 4 or 5 runs of the gates (`git/sift.rs`).
+pub const MERGE_ENTRIES_MAX: usize = 20;
+
+/// Merges that are over and still known, so that the same request again does not do them again.
+pub const MERGES_KNOWN_MAX: usize = 500;
+
+/// Times that a merge is done anew because the remote has moved meanwhile.
+pub const MERGE_LAND_TRIES_MAX: u32 = 5;
+
+/// Times that the rig is asked whether a merge may land, and the first pause between them, which doubles.
+pub const LANDING_TRIES_MAX: u32 = 4;
+/// See [`LANDING_TRIES_MAX`].
+pub const LANDING_PAUSE_MS: u64 = 500;
+
+/// Gates of one request.
+pub const GATES_MAX: usize = 20;
+
+/// One gate's time that can be asked for, in seconds.
+pub const GATE_S_MAX: u64 = 7_200;
+
+/// The end of a gate's output that goes into the report.
+pub const GATE_TAIL_BYTES_MAX: usize = 4 * 1024;
+
+/// The files and hunks of a conflict that go into the report.
+pub const CONFLICT_BYTES_MAX: usize = 6 * 1024;
+
+/// Between the two tries of a fetch.
+pub const GIT_RETRY_MS: u64 = 1_000;
+
+/// Commits of the target branch among which a merge whose report was lost is looked for.
+pub const MERGE_SEARCH_MAX: usize = 500;
+
+/// How often a clone that is used is cleaned up: once a day.
+pub const GIT_KEEP_HOUSE_S: u64 = 86_400;

@@ -208,6 +208,13 @@ impl Output {
         Millis(self.last_activity.load(Ordering::Relaxed))
     }
 
+    /// Adds what the service itself has to say to what the process said.
+    pub fn note(&self, lines: Vec<String>) {
+        for line in lines {
+            self.push(Source::Stderr, line, crate::clock::now());
+        }
+    }
+
     /// The end of what the process said; nothing if it said nothing.
     pub fn tail(&self) -> Option<String> {
         let ring = self.ring();

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock;
 use crate::config::Config;
+use crate::git::{Git, Place};
 use crate::journal::{Journal, Name};
 use crate::launch::Launch;
 use crate::life::Event;
@@ -37,6 +38,7 @@ pub(crate) type Work = Box<dyn FnOnce(&mut Owner) + Send>;
 pub(crate) struct Owner {
     config: Arc<Config>,
     identity: OsString,
+    git: Arc<Git>,
     boot_id: String,
     reporter: Reporter,
     journal: Journal,
@@ -92,6 +94,7 @@ impl Owner {
     pub(crate) fn new(
         config: Arc<Config>,
         identity: OsString,
+        git: Arc<Git>,
         boot_id: String,
         reporter: Reporter,
         journal: Journal,
@@ -101,6 +104,7 @@ impl Owner {
         Self {
             config,
             identity,
+            git,
             boot_id,
             reporter,
             journal,
@@ -201,6 +205,14 @@ impl Owner {
         let first_event = self.slots.get(&agent).map_or(1, |slot| slot.run.output.next_id());
         let mut run = Run::new(self.serial, request, first_event, self.config.output_bytes_max);
         match begin {
+            Begin::Now if run.request.git.is_some() => {
+                // A clone takes longer than anybody waits for an answer.
+                run.promised = true;
+                let status = run.status();
+                self.launch(&mut run);
+                self.slots.insert(agent, Slot { run, older: None });
+                Ok((true, Answer::Now(Box::new(status))))
+            }
             Begin::Now => {
                 let (waiter, answer) = oneshot::channel();
                 run.waiters.push(waiter);
@@ -232,7 +244,8 @@ impl Owner {
     /// The answer to a start that came before.
     fn again(&mut self, agent: &str) -> Result<Answer, Denial> {
         let slot = self.slots.get_mut(agent).ok_or_else(|| Denial::NotFound(agent.to_owned()))?;
-        if slot.run.phase() != Phase::Starting || slot.run.process.is_none() {
+        let is_waited_for = slot.run.process.is_some() && !slot.run.promised;
+        if slot.run.phase() != Phase::Starting || !is_waited_for {
             return Ok(Answer::Now(Box::new(slot.run.status())));
         }
         let (waiter, answer) = oneshot::channel();
@@ -258,7 +271,8 @@ impl Owner {
 
     fn launch(&self, run: &mut Run) {
         self.journal.begun(name(run));
-        let launch = Launch::new(&run.request, &self.config, &self.identity);
+        let place = Place::of(&self.git, &run.request);
+        let launch = Launch::new(&run.request, &self.config, &self.identity, place);
         let member = Member { census: self.census.clone(), run: run.serial };
         let (serial, agent, queue) = (run.serial, run.request.agent_id.clone(), self.news.clone());
         let tell = move |news| {

@@ -15,6 +15,7 @@ use beadrig::wire::PROTOCOL;
 use beadrig::wire::container::{Phase, StartAgent};
 use thiserror::Error;
 
+use crate::git::names::{check_work, is_id};
 use crate::limits::{ID_CHARS_MAX, TIME_LIMIT_S_MAX};
 
 /// What is to be done with a request.
@@ -144,6 +145,19 @@ pub enum Denial {
     /// On its way out.
     #[error("the service is draining: it ends; try again when it is back")]
     Closing,
+    /// A merge was started again.
+    #[error("attempt {attempt} to merge {entry} is over: attempt {newest} has taken its place")]
+    StaleMerge {
+        /// The review.
+        entry: String,
+        /// The one asked for.
+        attempt: i64,
+        /// The one that is known.
+        newest: i64,
+    },
+    /// As many as may wait.
+    #[error("{0} merges wait already: try again later")]
+    MergesFull(usize),
     /// The command did not become a process.
     #[error("{command} could not be started: {why}")]
     SpawnFailed {
@@ -164,11 +178,12 @@ impl Denial {
             Self::Invalid(_) => "invalid",
             Self::Protocol(_) => "protocol",
             Self::NotFound(_) | Self::NoSuchAttempt { .. } => "not_found",
-            Self::StaleAttempt { .. } => "stale_attempt",
+            Self::StaleAttempt { .. } | Self::StaleMerge { .. } => "stale_attempt",
             Self::NotRunning { .. } | Self::InputClosed(_) => "not_running",
             Self::Held { .. }
             | Self::Full(_)
             | Self::NoRoom(_)
+            | Self::MergesFull(_)
             | Self::Closing
             | Self::InputFull(_) => "capacity",
             Self::SpawnFailed { .. } => "spawn_failed",
@@ -287,6 +302,9 @@ fn well_formed(request: &StartAgent) -> Result<(), Denial> {
     if let Some(name) = request.env_vars.keys().find(|name| !is_variable(name)) {
         return invalid(format!("envVars has a name that cannot be one: {name:?}"));
     }
+    if let Some(work) = &request.git {
+        check_work(work).map_err(Denial::Invalid)?;
+    }
     let named = [
         ("beadId", &request.bead_id),
         ("townId", &request.town_id),
@@ -300,12 +318,6 @@ fn well_formed(request: &StartAgent) -> Result<(), Denial> {
         Some((field, _)) => invalid(format!("{field} contains a NUL character")),
         None => Ok(()),
     }
-}
-
-/// Whether a name can be a directory of ours and a part of an address.
-fn is_id(id: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=ID_CHARS_MAX).contains(&id.len()) && !id.starts_with('.') && id.chars().all(plain)
 }
 
 fn is_variable(name: &str) -> bool {

@@ -187,8 +187,25 @@ impl Task {
                 "its working directory cannot be made: {error}"
             )));
         }
-        if !orders.is_empty() {
-            return tell(News::NotStarted);
+        let mut early = Early::default();
+        while let Ok(order) = orders.try_recv() {
+            if early.is_end(order) {
+                return tell(News::NotStarted);
+            }
+        }
+        if let Some(place) = &launch.place {
+            let made = tokio::select! {
+                made = place.prepare() => made,
+                () = early.end(&mut orders) => return tell(News::NotStarted),
+            };
+            match made {
+                Ok(notes) => self.output.note(notes),
+                Err(error) => {
+                    return tell(News::CouldNotSpawn(format!(
+                        "its worktree cannot be made: {error}"
+                    )));
+                }
+            }
         }
         let member = self.member;
         member.census.enter(member.run, launch.marker.clone());
@@ -204,11 +221,39 @@ impl Task {
         tell(News::Spawned);
         let pipes = Pipes::open(&mut child, &self.output, launch.capture.as_ref(), input);
         let climb = Climb { group: &group, member: &member, launch: &launch, output: &self.output };
-        let exit = climb.ladder(&mut child, &mut orders, &tell).await;
+        let exit = climb.ladder(&mut child, &mut orders, early.0, &tell).await;
         clear(group, &member).await;
         pipes.drain().await;
+        if let Some(place) = &launch.place {
+            self.output.note(place.save().await);
+        }
         self.output.finish(clock::now());
         tell(News::Gone(exit));
+    }
+}
+
+/// What was ordered before there was a process: an end, or whether it shall stand still from its beginning.
+#[derive(Default)]
+struct Early(Option<Order>);
+
+impl Early {
+    /// Takes an order; true: there shall be no process.
+    fn is_end(&mut self, order: Order) -> bool {
+        match order {
+            Order::Term | Order::Kill => return true,
+            Order::Suspend => self.0 = Some(Order::Suspend),
+            Order::Resume => self.0 = None,
+        }
+        false
+    }
+
+    /// Returns when there shall be no process.
+    async fn end(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            if self.is_end(order) {
+                return;
+            }
+        }
     }
 }
 
@@ -254,6 +299,7 @@ impl Climb<'_> {
         &self,
         child: &mut Child,
         orders: &mut mpsc::UnboundedReceiver<Order>,
+        mut early: Option<Order>,
         tell: &impl Fn(News),
     ) -> Exit {
         let mut rung = Rung::Living;
@@ -263,15 +309,18 @@ impl Climb<'_> {
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = meter.due();
-            let order = tokio::select! {
-                ended = child.wait() => return how(ended),
-                // A closed channel: the owner has dropped the run, which it does only when it is gone itself.
-                order = orders.recv(), if rung != Rung::Killed => Some(order.unwrap_or(Order::Kill)),
-                _ = watch.tick(), if rung == Rung::Living => self.look(&mut meter, tell).await,
-                () = sleep_until(due.unwrap_or(grace_over)), if rung == Rung::Living && due.is_some() => {
-                    self.check(&mut meter, Usage::default(), tell)
-                }
-                () = sleep_until(grace_over), if rung == Rung::Asked => Some(Order::Kill),
+            let order = match early.take() {
+                Some(order) => Some(order),
+                None => tokio::select! {
+                    ended = child.wait() => return how(ended),
+                    // A closed channel: the owner has dropped the run, which it does only when it is gone itself.
+                    order = orders.recv(), if rung != Rung::Killed => Some(order.unwrap_or(Order::Kill)),
+                    _ = watch.tick(), if rung == Rung::Living => self.look(&mut meter, tell).await,
+                    () = sleep_until(due.unwrap_or(grace_over)), if rung == Rung::Living && due.is_some() => {
+                        self.check(&mut meter, Usage::default(), tell)
+                    }
+                    () = sleep_until(grace_over), if rung == Rung::Asked => Some(Order::Kill),
+                },
             };
             match order {
                 Some(Order::Term) if rung == Rung::Living => {

@@ -1,4 +1,4 @@
-//! Exit reports: each is sent until its rig has answered it, in order, one at a time for each rig.
+//! Reports of runs and merges that are over: each is sent until its rig has answered it, in order, one at a time for each rig.
 //!
 //! ```text
 //! waiting --2xx--> accepted
@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use beadrig::wire::container::ExitReport;
 use reqwest::StatusCode;
+use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::journal::{Journal, Name};
 use crate::limits::{LOOK_MS, REPORT_BACKOFF_MS_MAX, REPORT_BACKOFF_MS_MIN, REPORTS_WAITING_MAX};
 use crate::rig::Rig;
 
-/// Takes exit reports and sees to them.
+/// Takes reports and sees to them.
 #[derive(Clone)]
 pub struct Reporter {
     rig: Rig,
@@ -36,8 +37,11 @@ struct Waiting {
 }
 
 struct Letter {
-    agent: String,
-    report: ExitReport,
+    /// Below `/api/rigs/`.
+    path: String,
+    report: serde_json::Value,
+    /// The run, if it is one.
+    name: Option<Name>,
 }
 
 impl Reporter {
@@ -48,7 +52,21 @@ impl Reporter {
 
     /// Takes a report; it does not wait.
     pub fn send(&self, rig: &str, agent: &str, report: ExitReport) {
-        let letter = Letter { agent: agent.to_owned(), report };
+        let name = report.attempt.map(|attempt| {
+            let (rig, agent) = (rig.to_owned(), agent.to_owned());
+            Name { rig, agent, attempt }
+        });
+        self.put(rig, &format!("agents/{agent}/completed"), &report, name);
+    }
+
+    /// Takes a report for a place below the rig's; it does not wait.
+    pub fn post(&self, rig: &str, place: &str, report: &impl Serialize) {
+        self.put(rig, place, report, None);
+    }
+
+    fn put(&self, rig: &str, place: &str, report: &impl Serialize, name: Option<Name>) {
+        let report = serde_json::to_value(report).expect("plain data");
+        let letter = Letter { path: format!("{rig}/{place}"), report, name };
         let is_served = self.waiting().put(rig, letter);
         if !is_served {
             tokio::spawn(self.clone().serve(rig.to_owned()));
@@ -71,9 +89,9 @@ impl Reporter {
     async fn serve(self, rig: String) {
         let mut failures = 0;
         while let Some(letter) = self.next(&rig) {
-            match self.deliver(&rig, &letter).await {
+            match self.deliver(&letter).await {
                 Delivery::Done => {
-                    self.note(&rig, &letter);
+                    self.note(&letter);
                     self.waiting().cross_out(&rig, &letter);
                     failures = 0;
                 }
@@ -91,31 +109,31 @@ impl Reporter {
         }
     }
 
-    fn note(&self, rig: &str, letter: &Letter) {
-        if let Some(attempt) = letter.report.attempt {
-            let (rig, agent) = (rig.to_owned(), letter.agent.clone());
-            self.journal.told(Name { rig, agent, attempt });
+    /// A report of a run is in the journal until its rig has it.
+    fn note(&self, letter: &Letter) {
+        if let Some(name) = &letter.name {
+            self.journal.told(name.clone());
         }
     }
 
-    async fn deliver(&self, rig: &str, letter: &Letter) -> Delivery {
-        let Letter { agent, report } = letter;
-        let attempt = report.attempt;
-        let answer = self.rig.post(&format!("{rig}/agents/{agent}/completed"), report).await;
+    async fn deliver(&self, letter: &Letter) -> Delivery {
+        let Letter { path, report, .. } = letter;
+        let attempt = report["attempt"].as_i64();
+        let answer = self.rig.post(path, report).await;
         let status = match answer {
             Ok((status, _)) => status,
             Err(error) => {
-                tracing::warn!(rig, agent, attempt, %error, "no answer to an exit report");
+                tracing::warn!(path, attempt, %error, "no answer to a report");
                 return Delivery::NotYet;
             }
         };
         match status {
             status if status.is_success() => return Delivery::Done,
             StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
-                tracing::info!(rig, agent, attempt, %status, "the rig has no use for an exit report");
+                tracing::info!(path, attempt, %status, "the rig has no use for a report");
                 return Delivery::Done;
             }
-            _ => tracing::warn!(rig, agent, attempt, %status, "an exit report was not taken"),
+            _ => tracing::warn!(path, attempt, %status, "a report was not taken"),
         }
         match status {
             StatusCode::BAD_REQUEST
@@ -188,12 +206,12 @@ impl Waiting {
             && let Some(letter) = queue.pop_front()
         {
             self.total -= 1;
-            let attempt = letter.report.attempt;
+            let attempt = letter.report["attempt"].as_i64();
             tracing::error!(
                 rig,
-                agent = letter.agent,
+                path = letter.path,
                 attempt,
-                "too many exit reports wait: one is dropped"
+                "too many reports wait: one is dropped"
             );
         }
     }
@@ -208,23 +226,14 @@ fn pause(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use beadrig::wire::container::Outcome;
-
     use super::*;
 
     fn letter(attempt: i64) -> Letter {
-        let status = Outcome::Failed;
-        let report = ExitReport {
-            status,
-            reason: None,
-            attempt: Some(attempt),
-            exit_code: None,
-            signal: None,
-            boot_id: None,
-            output_tail: None,
-            cost_usd_micros: None,
-        };
-        Letter { agent: "a1".to_owned(), report }
+        Letter {
+            path: "a1".to_owned(),
+            report: serde_json::json!({"attempt": attempt}),
+            name: None,
+        }
     }
 
     #[test]
@@ -237,7 +246,7 @@ mod tests {
         assert!(waiting.put("quiet", letter(-2)));
         assert_eq!(waiting.total, REPORTS_WAITING_MAX);
         assert_eq!((waiting.by_rig["quiet"].len(), waiting.by_rig["down"].len()), (2, 998));
-        assert_eq!(waiting.by_rig["down"][0].report.attempt, Some(502));
+        assert_eq!(waiting.by_rig["down"][0].report["attempt"], 502);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing: it reads a request, asks the owner of the agents, and writes the answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,11 +19,13 @@ use beadrig::token;
 use beadrig::wire::container::{
     AgentList, Health, Message, Problem, Secret, StartAgent, StopAgent,
 };
+use beadrig::wire::merge::{MergeEntry, MergeRequest, MergeStrategy};
 use beadrig::wire::{PROTOCOL, PROTOCOL_HEADER};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::git::merger::Merger;
 use crate::jobs::routes::Fullness;
 use crate::jobs::{self, Jobs};
 use crate::limits::{BODY_BYTES_MAX, READERS_MAX, RING_LINES_MAX};
@@ -49,6 +52,8 @@ pub struct Shared {
     pub supervisor: Supervisor,
     /// The jobs.
     pub jobs: Jobs,
+    /// Who does the merges.
+    pub merger: Merger,
 }
 
 impl FromRef<Shared> for Supervisor {
@@ -68,6 +73,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/agents/{id}/message", post(message))
         .route("/agents/{id}/status", get(status))
         .route("/agents/{id}/events", get(events))
+        .route("/git/merge", post(merge))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(shared.clone(), guard))
@@ -103,12 +109,15 @@ impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let status = match &denial {
             Denial::Invalid(_) => StatusCode::BAD_REQUEST,
-            Denial::Protocol(_) | Denial::StaleAttempt { .. } => StatusCode::CONFLICT,
+            Denial::Protocol(_) | Denial::StaleAttempt { .. } | Denial::StaleMerge { .. } => {
+                StatusCode::CONFLICT
+            }
             Denial::NotRunning { .. } | Denial::InputClosed(_) => StatusCode::CONFLICT,
             Denial::NotFound(_) | Denial::NoSuchAttempt { .. } => StatusCode::NOT_FOUND,
             Denial::Held { .. }
             | Denial::Full(_)
             | Denial::NoRoom(_)
+            | Denial::MergesFull(_)
             | Denial::Closing
             | Denial::InputFull(_) => StatusCode::SERVICE_UNAVAILABLE,
             Denial::SpawnFailed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -270,6 +279,63 @@ async fn events(
     let limit = limit.unwrap_or(RING_LINES_MAX);
     let page = shared.supervisor.events(agent(id)?, after.unwrap_or(0), limit).await?;
     Ok(json(StatusCode::OK, &page))
+}
+
+async fn merge(State(shared): State<Shared>, body: Result<Bytes, BytesRejection>) -> Answer {
+    let bytes = whole(body)?;
+    let shape: MergeShape = parse(&bytes)?;
+    let (request, has_numbers) = match shape.protocol {
+        Some(PROTOCOL) => (parse::<MergeRequest>(&bytes)?, true),
+        Some(other) => return Err(Denial::Protocol(other).into()),
+        None => (parse::<OneMerge>(&bytes)?.into(), false),
+    };
+    shared.merger.submit(request, has_numbers)?;
+    let answer = serde_json::json!({"status": "accepted", "message": "Merge started"});
+    Ok(json(StatusCode::ACCEPTED, &answer))
+}
+
+#[derive(Deserialize)]
+struct MergeShape {
+    protocol: Option<u32>,
+}
+
+/// A merge as Gastown asks for it: one branch, no protocol.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneMerge {
+    rig_id: String,
+    branch: String,
+    target_branch: String,
+    git_url: String,
+    entry_id: String,
+    bead_id: String,
+    agent_id: String,
+    #[serde(default)]
+    env_vars: BTreeMap<String, String>,
+}
+
+impl From<OneMerge> for MergeRequest {
+    fn from(one: OneMerge) -> Self {
+        let entry = MergeEntry {
+            entry_id: one.entry_id,
+            attempt: 0,
+            bead_id: one.bead_id,
+            title: String::new(),
+            agent_name: one.agent_id,
+            branch: one.branch,
+        };
+        Self {
+            protocol: PROTOCOL,
+            rig_id: one.rig_id,
+            git_url: one.git_url,
+            target_branch: Some(one.target_branch),
+            strategy: MergeStrategy::Direct,
+            gates: Vec::new(),
+            gates_parallel: false,
+            entries: vec![entry],
+            env_vars: one.env_vars,
+        }
+    }
 }
 
 fn agent(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {

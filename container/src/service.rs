@@ -26,11 +26,14 @@ use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
+use crate::git::Git;
+use crate::git::merger::Merger;
 use crate::jobs::{Jobs, JobsError};
 use crate::journal::Journal;
 use crate::launch::mark;
 use crate::limits::{
-    FLUSH_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX, SHUTDOWN_SLACK_MS,
+    FLUSH_MS_MAX, GIT_SAVE_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX,
+    SHUTDOWN_SLACK_MS,
 };
 use crate::process::Order;
 use crate::process::orphans::{self, OrphanError};
@@ -46,6 +49,7 @@ pub struct Service {
     drain: Duration,
     grace: Duration,
     supervisor: Supervisor,
+    merger: Merger,
     reporter: Reporter,
     owner: JoinHandle<()>,
     jobs: Jobs,
@@ -102,6 +106,13 @@ impl Service {
             0 => {}
             killed => tracing::warn!(killed, "an earlier service left processes behind"),
         }
+        let git = Arc::new(Git::new(data_dir.clone().into_os_string()));
+        let fault = |error| StartError::DataDir { path: data_dir.join("git"), error };
+        let cleared = spawn_blocking({
+            let git = Arc::clone(&git);
+            move || git.clear_leftovers()
+        });
+        cleared.await.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(fault)?;
         let rig = Rig::new(&config).map_err(StartError::Client)?;
         let boot_id = format!("{:016x}", fastrand::u64(..));
         let unwritable = |error| StartError::DataDir { path: data_dir.clone(), error };
@@ -115,10 +126,11 @@ impl Service {
             );
             reporter.send(&name.rig, &name.agent, report);
         }
+        let merger = Merger::new(Arc::clone(&git), rig.clone(), reporter.clone());
         let identity = data_dir.clone().into_os_string();
         let settings = Arc::clone(&config);
         let (supervisor, owner) =
-            Supervisor::begin(settings, identity, boot_id.clone(), reporter.clone(), journal);
+            Supervisor::begin(settings, identity, git, boot_id.clone(), reporter.clone(), journal);
         let unable = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
         let address = listener.local_addr().map_err(unable)?;
@@ -133,18 +145,21 @@ impl Service {
             incarnation: config.incarnation,
             supervisor: supervisor.clone(),
             jobs: jobs.clone(),
+            merger: merger.clone(),
         });
         let (listening, closed) = oneshot::channel::<()>();
         let until = async move { drop(closed.await) };
         let server = axum::serve(listener, router).with_graceful_shutdown(until);
         let server = tokio::spawn(server.into_future());
         let (drain, grace) = (config.drain, config.grace);
-        let heart = tokio::spawn(heartbeat::beat(config, boot_id, rig, supervisor.clone()));
+        let beats = heartbeat::beat(config, boot_id, rig, supervisor.clone(), merger.clone());
+        let heart = tokio::spawn(beats);
         Ok(Self {
             address,
             drain,
             grace,
             supervisor,
+            merger,
             reporter,
             owner,
             jobs,
@@ -179,15 +194,19 @@ impl Service {
     /// Ends all agents, reports that, and ends the service.
     pub async fn shutdown(self) {
         tracing::info!("draining: no more work is taken, all agents are told to finish");
-        let (agents, jobs) = tokio::join!(self.end_agents(), self.end_jobs());
+        let merges = timeout(Duration::from_millis(FLUSH_MS_MAX), self.merger.close());
+        let (agents, jobs, merges) = tokio::join!(self.end_agents(), self.end_jobs(), merges);
         if agents.is_err() {
             tracing::error!("the supervisor has ended");
+        }
+        if merges.is_err() {
+            tracing::error!("merges do not end");
         }
         if jobs.is_err() {
             tracing::error!("jobs do not end");
         }
         if timeout(Duration::from_millis(FLUSH_MS_MAX), self.reporter.flush()).await.is_err() {
-            tracing::error!(left = self.reporter.left(), "exit reports were not taken in time");
+            tracing::error!(left = self.reporter.left(), "reports were not taken in time");
         }
         drop(self.listening);
         self.heart.abort();
@@ -211,7 +230,8 @@ impl Service {
             return Ok(());
         }
         self.supervisor.end_all(Order::Kill).await?;
-        if !self.gone(slack).await? {
+        // What they have done is kept before they count as gone.
+        if !self.gone(slack + Duration::from_millis(GIT_SAVE_MS_MAX)).await? {
             tracing::error!("agents do not end");
         }
         Ok(())

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::config::Config;
+use crate::git::Git;
 use crate::journal::Journal;
 use crate::limits::OWNER_QUEUE_MAX;
 use crate::output::Output;
@@ -54,6 +55,7 @@ impl Supervisor {
     pub fn begin(
         config: Arc<Config>,
         identity: OsString,
+        git: Arc<Git>,
         boot_id: String,
         reporter: Reporter,
         journal: Journal,
@@ -62,7 +64,7 @@ impl Supervisor {
         let early = Arc::new(Notify::new());
         let (news, beat) = (work.clone(), Arc::clone(&early));
         let settings = Arc::clone(&config);
-        let mut owner = Owner::new(settings, identity, boot_id, reporter, journal, news, beat);
+        let mut owner = Owner::new(settings, identity, git, boot_id, reporter, journal, news, beat);
         let task = tokio::spawn(async move {
             while let Some(work) = queue.recv().await {
                 work(&mut owner);

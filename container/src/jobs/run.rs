@@ -199,6 +199,8 @@ fn launch(jobs: &Jobs, job: &Job, dir: &Path, capture: Arc<Capture>) -> Launch {
         bounds: Bounds { idle: None, ..config.bounds(Duration::from_secs(request.time_limit_s)) },
         grace: config.grace,
         capture: Some(capture),
+        place: None,
+        scratch: workdir.clone(),
         workdir,
     }
 }

@@ -17,6 +17,7 @@ mod output;
 mod processes;
 mod program;
 mod reports;
+#[allow(dead_code, reason = "what it knows of merges is for the tests of git")]
 mod rig;
 mod stream;
 mod town;

@@ -11,6 +11,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use beadrig::wire::Envelope;
 use beadrig::wire::container::{Advice, ExitReport, Heartbeats, Verdict, Verdicts};
+use beadrig::wire::merge::{Landing, LandingVerdict, LandingVerdicts, MergeAtWork};
+use beadrig::wire::review::CompleteReview;
 
 use crate::town::TOKEN;
 
@@ -30,6 +32,9 @@ struct Memory {
     answers: HashMap<String, VecDeque<u16>>,
     hanging: Vec<String>,
     advice: HashMap<String, Advice>,
+    completions: Vec<(String, String, CompleteReview)>,
+    landings: Vec<Landing>,
+    before_landing: VecDeque<Box<dyn FnOnce() + Send>>,
 }
 
 #[derive(Clone, Default)]
@@ -41,6 +46,8 @@ impl FakeRig {
         let routes = Router::new()
             .route("/api/rigs/{rig}/agents/{agent}/completed", post(completed))
             .route("/api/rigs/{rig}/heartbeats", post(heartbeats))
+            .route("/api/rigs/{rig}/review-queue/landing", post(landing))
+            .route("/api/rigs/{rig}/review-queue/{entry}/complete", post(completed_review))
             .with_state(self.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -63,7 +70,7 @@ impl FakeRig {
         self.0.lock().unwrap().hanging.retain(|hanging| hanging != rig);
     }
 
-    /// What is said to the heartbeats of an agent from now on.
+    /// What is said of an agent or of a review from now on.
     pub(crate) fn advise(&self, agent: &str, advice: Advice) {
         self.0.lock().unwrap().advice.insert(agent.to_owned(), advice);
     }
@@ -74,9 +81,35 @@ impl FakeRig {
         memory.reports.iter().filter(|sent| sent.agent == agent).cloned().collect()
     }
 
+    /// What came of reviews so far: rig, review, outcome.
+    pub(crate) fn completions(&self) -> Vec<(String, String, CompleteReview)> {
+        self.0.lock().unwrap().completions.clone()
+    }
+
+    /// The questions whether something may land so far.
+    pub(crate) fn landings(&self) -> Vec<Landing> {
+        self.0.lock().unwrap().landings.clone()
+    }
+
+    /// What happens elsewhere just before the next such question is answered.
+    pub(crate) fn before_landing(&self, deed: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().before_landing.push_back(Box::new(deed));
+    }
+
     /// The heartbeats so far.
     pub(crate) fn heartbeats(&self) -> Vec<(String, Heartbeats)> {
         self.0.lock().unwrap().heartbeats.clone()
+    }
+}
+
+impl Memory {
+    fn of_merges(&self, merges: &[MergeAtWork]) -> Vec<LandingVerdict> {
+        let of_merge = |merge: &MergeAtWork| LandingVerdict {
+            entry_id: merge.entry_id.clone(),
+            attempt: merge.attempt,
+            verdict: self.advice.get(&merge.entry_id).copied().unwrap_or(Advice::Ok),
+        };
+        merges.iter().map(of_merge).collect()
     }
 }
 
@@ -119,7 +152,41 @@ async fn heartbeats(
         attempt: beat.attempt,
         verdict: memory.advice.get(&beat.agent_id).copied().unwrap_or(Advice::Ok),
     });
-    let verdicts = Verdicts { verdicts: verdicts.collect(), merges: Vec::new() };
+    let merges = memory.of_merges(&beats.merges);
+    let verdicts = Verdicts { verdicts: verdicts.collect(), merges };
     memory.heartbeats.push((name, beats));
     Json(Envelope::ok(verdicts)).into_response()
+}
+
+async fn landing(
+    State(rig): State<FakeRig>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(asked): Json<Landing>,
+) -> Response {
+    assert!(is_known(&headers));
+    hold(&rig, &name).await;
+    let deed = rig.0.lock().unwrap().before_landing.pop_front();
+    if let Some(deed) = deed {
+        deed();
+    }
+    let mut memory = rig.0.lock().unwrap();
+    let verdicts = memory.of_merges(&asked.entries);
+    memory.landings.push(asked);
+    Json(Envelope::ok(LandingVerdicts { verdicts })).into_response()
+}
+
+async fn completed_review(
+    State(rig): State<FakeRig>,
+    Path((name, entry)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(report): Json<CompleteReview>,
+) -> StatusCode {
+    assert!(is_known(&headers));
+    let mut memory = rig.0.lock().unwrap();
+    let answered = memory.answers.get_mut(&name).and_then(VecDeque::pop_front).unwrap_or(200);
+    if answered == 200 {
+        memory.completions.push((name, entry, report));
+    }
+    StatusCode::from_u16(answered).unwrap()
 }
