@@ -113,8 +113,11 @@ impl Rig {
         if url.path().starts_with("/__bench/") {
             return self.bench(&url, body).await;
         }
-        // /api/rigs/<rig>/<what follows>
-        let path = url.path().splitn(5, '/').nth(4).unwrap_or_default();
+        // /api/rigs/<rig>/<what follows>, or /api/<what a client of the pollers calls>
+        let path = match url.path().strip_prefix("/api/rigs/") {
+            Some(rest) => rest.split_once('/').map(|(_, path)| path).unwrap_or_default(),
+            None => url.path().trim_start_matches("/api/"),
+        };
         let path = format!("/{path}");
         let next_tick =
             if api::wants_alarm(&path) { self.next_tick().await.map_err(platform)? } else { None };

@@ -53,7 +53,7 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
-        let free = if settings.dispatch_enabled { free_slots(&crew, &settings) } else { 0 };
+        let free = if self.claims(&settings) { free_slots(&crew, &settings) } else { 0 };
         match self.store.due(moment.now, free) {
             Ok(deeds) => todo.extend(deeds.into_iter().map(|it| match it.deed {
                 Deed::Claim => Command::Claim(it.bead),
@@ -158,7 +158,7 @@ impl<S: Sql> Engine<S> {
         }
         let merging = self.store.standing().ok().and_then(|it| it.merging_since);
         wakes.extend(merging.map(|since| since.plus(limits::REVIEW_RUNNING_MS)));
-        let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
+        let room = self.claims(&settings) && free_slots(&crew, &settings) > 0;
         if let Some(at) = self.store.next_due(room)? {
             // What could have been claimed and was not waits for a tick like everything else.
             wakes.push(if at <= now { active } else { at });

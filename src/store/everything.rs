@@ -12,7 +12,13 @@ const DELETED_AT: &str = "deleted_at";
 const OWNER: &str = "owner";
 
 /// Rows of `config` that are no settings.
-const MARKS: [&str; 2] = [DELETED_AT, OWNER];
+const MARKS: [&str; 4] = [DELETED_AT, OWNER, PAUSED, PAUSED_ALL];
+
+/// The row of `config` that says who turned dispatch off …
+pub(super) const PAUSED: &str = "paused";
+
+/// … and the one that says it of the whole deployment.
+pub(super) const PAUSED_ALL: &str = "paused_all";
 
 /// Whether a row of `config` is something that the rig sets for itself.
 pub(crate) fn is_setting(name: &str) -> bool {

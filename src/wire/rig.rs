@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::dispatch::DispatchView;
 /// A bead as the API shows it. Keys that Gastown's clients know are always there, null when empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -358,6 +359,8 @@ pub struct RigStatus {
     pub max_agents: u32,
     /// Whether beads are claimed.
     pub dispatch_enabled: bool,
+    /// Who wants them not to be.
+    pub dispatch: DispatchView,
     /// When the next tick is due; none: never.
     pub next_tick_at: Option<String>,
 }
