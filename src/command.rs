@@ -8,7 +8,7 @@ use crate::bead::Bead;
 use crate::id::Millis;
 use crate::molecule::Molecule;
 use crate::refusal::Refusal;
-use crate::store::{Escalation, Mail, Member};
+use crate::store::{Escalation, Mail, Member, Pause};
 use crate::token::Caller;
 use crate::wire::agents::{AppendEvents, ReadMail, SendMail, SetAgentStatus};
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
@@ -107,6 +107,16 @@ pub enum Command {
     Saw(Vec<(i64, Millis)>),
     /// Makes a bead and hooks it to a free agent.
     Sling(Caller, Box<Sling>),
+    /// Has nothing claimed any more, with a reason.
+    Pause(Caller, Option<String>),
+    /// Has beads claimed again.
+    Resume(Caller),
+    /// How the switch of the whole deployment stands.
+    DeploymentPaused(Option<Pause>),
+    /// Hands a bead to an agent now.
+    Dispatch(Caller, String),
+    /// Takes a bead for the caller, if it is nobody's.
+    Take(Caller, String),
     /// Changes what the rig sets for itself.
     PatchConfig(Caller, Map<String, Value>),
     /// Hands in a branch.
@@ -184,6 +194,8 @@ pub enum Reply {
     Agent(Box<Member>),
     /// A bead, and the agent that has it now.
     Slung(Box<Bead>, Box<Member>),
+    /// The run that is at the bead.
+    Job(String),
     /// The review.
     Submitted(String),
     /// The molecule as it is now.

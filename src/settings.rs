@@ -72,6 +72,9 @@ pub const NAMES: [&str; 19] = [
     "CORS_ORIGIN",
 ];
 
+/// The rig of whoever names none.
+pub const DEFAULT_RIG: &str = "main";
+
 /// The settings that a rig may have of its own, by the names they have there.
 pub const OF_A_RIG: [&str; 13] = [
     "town",

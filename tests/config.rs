@@ -186,7 +186,7 @@ fn what_a_setting_does_not_take_is_refused_by_its_name_and_nothing_is_kept() {
         {"run_timeout_s":{}}
             400 run_timeout_s must be a text, a number, true or false
         {"arm_delay_ms":5}
-            400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, merge_strategy, merge_gates, merge_gates_parallel, town, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s
+            400 arm_delay_ms is no setting of a rig; there are git_url, default_branch, prefix, env_vars, merge_strategy, merge_gates, merge_gates_parallel, town, agent_command, agent_model, dispatch_enabled, max_agents, max_attempts, back_off_ms, active_alarm_ms, idle_alarm_ms, run_timeout_s, gupp_ms, reaper_ms, max_budget_usd
         {"git_url":"http://example.org/r"}
             400 git_url must be https://host/path, ssh://host/path, user@host:path, file:///path or /path, without blanks and at most 1024 bytes
         {"git_url":"https://me:token@example.org/r"}

@@ -3,6 +3,7 @@
 
 use crate::args::Global;
 use crate::failure::Failure;
+use beadrig::settings::DEFAULT_RIG;
 use serde::Deserialize;
 use std::env;
 use std::fmt;
@@ -12,7 +13,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8787";
-const DEFAULT_RIG: &str = "main";
 /// Longer than any answer of a healthy rig; short enough that a person is still there.
 const DEADLINE_MS: u64 = 10_000;
 

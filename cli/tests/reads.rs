@@ -2,6 +2,7 @@
 
 mod support;
 
+use beadrig::wire::dispatch::DispatchView;
 use beadrig::wire::rig::{AgentView, AttemptView, BeadView, RigStatus};
 use expect_test::expect;
 use support::{Asked, check, failed_bead, full_bead, noted, ok};
@@ -183,6 +184,7 @@ fn status_counts_and_tells_what_agents_do() {
         max_agents: 5,
         dispatch_enabled: false,
         breaker: None,
+        dispatch: DispatchView { enabled: false, paused: Vec::new() },
         next_tick_at: Some("2026-11-20T03:44:30.000Z".into()),
     };
     let other = status.clone();
@@ -227,6 +229,10 @@ fn status_counts_and_tells_what_agents_do() {
               "agents": [],
               "max_agents": 5,
               "dispatch_enabled": false,
+              "dispatch": {
+                "enabled": false,
+                "paused": []
+              },
               "next_tick_at": "2026-11-20T03:44:30.000Z"
             }
             exit 0

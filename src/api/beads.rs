@@ -61,7 +61,7 @@ fn reason<S: Sql>(call: &Call<'_, S>) -> Result<Option<String>, Refusal> {
 }
 
 /// Carries out a change of a bead and answers the bead with its notes.
-fn changed<S: Sql>(call: &Call<'_, S>, command: Command) -> Result<Answer, Error> {
+pub(super) fn changed<S: Sql>(call: &Call<'_, S>, command: Command) -> Result<Answer, Error> {
     match call.apply(command)? {
         Reply::Bead(bead) => Ok(Answer::ok(&call.engine.with_notes(*bead, call.now())?)),
         _ => Ok(Answer::word("done")),

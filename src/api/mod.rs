@@ -17,6 +17,7 @@ mod crew;
 mod dependencies;
 #[cfg(feature = "schema")]
 pub mod describe;
+mod dispatch;
 mod escalations;
 mod headers;
 mod mail;
@@ -194,8 +195,9 @@ fn answer<S: Sql + 'static>(
     may_come(engine, request, route.access, &params)?;
     let call = Call { engine, moment, request, params, effects: RefCell::default() };
     let done = once::done_once(engine, moment.now, request, || {
-        let Answer { status, data } = (route.answer)(&call)?;
-        Ok((status, format!(r#"{{"success":true,"data":{data}}}"#)))
+        let Answer { status, data, bare } = (route.answer)(&call)?;
+        let body = if bare { data } else { format!(r#"{{"success":true,"data":{data}}}"#) };
+        Ok((status, body))
     })?;
     let mut headers = Vec::new();
     if done.replayed {
@@ -253,15 +255,21 @@ pub struct Call<'a, S> {
 pub struct Answer {
     status: u16,
     data: String,
+    /// Without the envelope, for clients that know none.
+    bare: bool,
 }
 
 impl Answer {
     fn ok(data: &impl Serialize) -> Self {
-        Self { status: 200, data: to_json(data) }
+        Self { status: 200, data: to_json(data), bare: false }
     }
 
     fn created(data: &impl Serialize) -> Self {
-        Self { status: 201, data: to_json(data) }
+        Self { status: 201, data: to_json(data), bare: false }
+    }
+
+    fn bare(data: &impl Serialize) -> Self {
+        Self { bare: true, ..Self::ok(data) }
     }
 
     /// Gastown's words for "it is done".

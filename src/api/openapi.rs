@@ -156,11 +156,14 @@ fn operation(
     }
     let mut responses = Map::new();
     let data = shapes.answered(&described.data);
-    let envelope = json!({
-        "type": "object",
-        "required": ["success", "data"],
-        "properties": { "success": { "const": true }, "data": data },
-    });
+    let envelope = match described.data {
+        Data::Bare(_) => data,
+        Data::Of(_) | Data::Word(_) => json!({
+            "type": "object",
+            "required": ["success", "data"],
+            "properties": { "success": { "const": true }, "data": data },
+        }),
+    };
     let good = json!({
         "description": described.about,
         "content": { "application/json": { "schema": envelope } },
@@ -356,7 +359,7 @@ impl Shapes {
 
     fn answered(&mut self, data: &Data) -> Value {
         match data {
-            Data::Of(shape) => shape(&mut self.answered).to_value(),
+            Data::Of(shape) | Data::Bare(shape) => shape(&mut self.answered).to_value(),
             Data::Word(word) => json!({
                 "type": "object",
                 "required": [word],

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{
-    Answer, Call, agents, beads, crew, dependencies, escalations, health, mail, refusals,
+    Answer, Call, agents, beads, crew, dependencies, dispatch, escalations, health, mail, refusals,
     registration, status, work,
 };
 use crate::command::Error;
@@ -60,6 +60,7 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/beads/:id/notes", Access::Rig, beads::add_note),
         route("POST", "/beads/:id/close", Access::Rig, beads::close),
         route("POST", "/beads/:id/reopen", Access::Rig, beads::reopen),
+        route("POST", "/beads/:id/claim", Access::Rig, dispatch::claim),
         route("DELETE", "/beads/:id", Access::Operator, dependencies::delete),
         route("GET", "/beads/:id/children", Access::Rig, dependencies::children),
         route("GET", "/beads/:id/dependencies", Access::Rig, dependencies::list),
@@ -92,6 +93,11 @@ impl<S: Sql + 'static> Routes<S> {
         route("POST", "/escalations/:id/acknowledge", Access::Operator, escalations::acknowledge),
         route("POST", "/heartbeats", Access::Container, agents::heartbeats),
         route("POST", "/sling", Access::Operator, work::sling),
+        route("GET", "/dispatch", Access::Rig, dispatch::show),
+        route("POST", "/pause", Access::Operator, dispatch::pause),
+        route("POST", "/resume", Access::Operator, dispatch::resume),
+        route("POST", "/agent-dispatch", Access::Operator, dispatch::dispatch),
+        route("GET", "/agent-status", Access::Operator, dispatch::status),
         route("GET", "/config", Access::Operator, work::config),
         route("PATCH", "/config", Access::Operator, work::patch_config),
         route("POST", "/review-queue", Access::Rig, work::submit_review),

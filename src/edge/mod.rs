@@ -37,6 +37,7 @@ use worker::{
 
 use crate::api;
 use crate::refusal::{Code, Refusal};
+use crate::settings::DEFAULT_RIG;
 use crate::token::{Caller, Secrets};
 use http::{answer, refuse};
 
@@ -99,13 +100,16 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
     if let Some(body) = own {
         return here(&req.inner().method(), body).map_err(unreachable_object);
     }
+    let rig_of_query = query(&req, "rig").unwrap_or_else(|| DEFAULT_RIG.to_owned());
     let (binding, name) = match segments.as_slice() {
         ["api", "users", user, _, ..] => ("DIRECTORY", *user),
         ["api", "rigs", rig, _, ..] => ("RIG", *rig),
         ["api", "towns", town, "convoys" | "escalations" | "config" | "rigs", ..] => {
             ("HALL", *town)
         }
-        ["api", "watchdog"] => ("WATCHDOG", watchdog::NAME),
+        ["api", "watchdog" | "pause" | "resume"] => ("WATCHDOG", watchdog::NAME),
+        // What clients of the pollers call; they know of no rigs.
+        ["api", "agent-dispatch" | "agent-status"] => ("RIG", rig_of_query.as_str()),
         ["api", "towns", town, "container", _, ..] => ("TOWN_CONTAINER", *town),
         #[cfg(any(feature = "bench", feature = "faults"))]
         ["__bench" | "__fault", "rigs", rig, _, ..] => ("RIG", *rig),
@@ -120,17 +124,24 @@ async fn forward(req: Request, env: &Env) -> std::result::Result<Response, Refus
         let message = match binding {
             "DIRECTORY" => crate::directory::FORBIDDEN,
             "HALL" => crate::hall::FORBIDDEN,
-            "WATCHDOG" => "only the operator may send the watchdog on its round",
+            "WATCHDOG" => "only the operator may do this",
             _ => "only the operator may speak to the container",
         };
         return Err(Refusal::new(Code::Forbidden, message));
     }
-    if binding == "WATCHDOG" && req.inner().method() != "POST" {
-        return http::not_allowed(&req.inner().method(), "POST").map_err(unreachable_object);
+    let methods: &[&str] = if path == "/api/pause" { &["GET", "POST"] } else { &["POST"] };
+    if binding == "WATCHDOG" && !methods.contains(&req.inner().method().as_str()) {
+        return http::not_allowed(&req.inner().method(), &methods.join(", "))
+            .map_err(unreachable_object);
     }
     let name = if binding == "DIRECTORY" { crate::directory::user(name)? } else { named(name)? };
     let object = env.durable_object(binding).and_then(|namespace| namespace.get_by_name(&name));
     object.map_err(unreachable_object)?.fetch_with_request(req).await.map_err(unreachable_object)
+}
+
+fn query(req: &Request, name: &str) -> Option<String> {
+    let url = req.url().ok()?;
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// The name of an object in a path, if it is one.

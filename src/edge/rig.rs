@@ -15,13 +15,14 @@ use super::config::Config;
 use super::http::{self, answer, moment, now, refuse, within};
 use super::sql::DurableSql;
 use crate::api;
-use crate::command::Effect;
+use crate::command::{Command, Effect};
 use crate::engine::Engine;
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
 use crate::wire::PROTOCOL_HEADER;
+use crate::wire::dispatch::Scope;
 
 /// A tick that takes longer is given up, in milliseconds: a handler that hangs keeps every later alarm of the
 /// object waiting, for up to 15 minutes. Longer than a call to the container may take.
@@ -79,7 +80,7 @@ impl DurableObject for Rig {
     async fn fetch(&self, req: Request) -> Result<Response> {
         // The front door lets nobody in by this path.
         if req.path() == "/poke" {
-            return match caught(self.poke()).await {
+            return match caught(self.poke(req)).await {
                 Ok(Ok(said)) => Response::ok(said),
                 Ok(Err(refusal)) => refuse(&refusal),
                 Err(panic) => refuse(&Refusal::new(Code::ObjectUnavailable, panic)),
@@ -100,6 +101,8 @@ impl DurableObject for Rig {
         // First, so that whatever happens below costs one tick.
         let settings = self.engine.as_ref().map(|engine| engine.settings.active_alarm_ms);
         self.set_alarm(settings.unwrap_or(60_000)).await?;
+        // Before anything is claimed: the answer says how the switch of the deployment stands.
+        self.be_known().await;
         let problem = match within(TICK_MS, caught(self.tick())).await {
             Some(Ok(Ok(()))) => None,
             Some(Ok(Err(refusal))) => Some((refusal.message, RETRY_MS)),
@@ -110,7 +113,6 @@ impl DurableObject for Rig {
             say_fault(&format!("tick: {problem}"));
             self.arm(now().plus(retry_ms)).await?;
         }
-        self.be_known().await;
         Response::empty()
     }
 }
@@ -138,8 +140,11 @@ impl Rig {
         if url.path().starts_with("/__bench/") {
             return self.bench(&url, &body).await;
         }
-        // /api/rigs/<rig>/<what follows>
-        let path = url.path().splitn(5, '/').nth(4).unwrap_or_default();
+        // /api/rigs/<rig>/<what follows>, or /api/<what a client of the pollers calls>
+        let path = match url.path().strip_prefix("/api/rigs/") {
+            Some(rest) => rest.split_once('/').map(|(_, path)| path).unwrap_or_default(),
+            None => url.path().trim_start_matches("/api/"),
+        };
         let path = format!("/{path}");
         let next_tick =
             if api::wants_alarm(&path) { self.next_tick().await.map_err(platform)? } else { None };
@@ -243,13 +248,21 @@ impl Rig {
 
     /// What the watchdog asks: whether the alarm is set. That is one read; one that is missing or late is set as the
     /// rows want it.
-    async fn poke(&self) -> std::result::Result<&'static str, Refusal> {
+    async fn poke(&self, mut req: Request) -> std::result::Result<&'static str, Refusal> {
+        let pause = http::body(&mut req).await?;
+        if let Some(at) = self.learn(&pause) {
+            self.arm(at).await.map_err(platform)?;
+        }
         if self.next_tick().await.map_err(platform)?.is_some_and(|set| !is_late(set)) {
             return Ok("set");
         }
         let wake = self.engine()?.next_wake(now());
         let wake = wake.map_err(|err| Refusal::new(Code::Conflict, err.to_string()))?;
         let Some(at) = wake else {
+            // Work may wait here for the switch: whoever turns it must find the rig.
+            if matches!(self.engine()?.store.pause(Scope::Deployment), Ok(Some(_)) | Err(_)) {
+                return Ok("set");
+            }
             self.forget_known().await.map_err(platform)?;
             return Ok("idle");
         };
@@ -275,9 +288,38 @@ impl Rig {
         }
     }
 
+    /// Learns from the watchdog how the switch of the deployment stands; when to wake for that.
+    fn learn(&self, pause: &[u8]) -> Option<Millis> {
+        let (Ok(pause), Ok(engine)) = (serde_json::from_slice(pause), self.engine()) else {
+            say_fault("the watchdog's word on the switch cannot be read");
+            return None;
+        };
+        let effects = match engine.apply(moment(), Command::DeploymentPaused(pause)) {
+            Ok(outcome) => outcome.effects,
+            Err(err) => {
+                say_fault(&format!("the switch of the deployment: {err}"));
+                return None;
+            }
+        };
+        let mut wake = None;
+        for effect in effects {
+            match effect {
+                Effect::WakeAt(at) => wake = Some(at),
+                Effect::Tell(tell) => self.tell(&tell),
+                Effect::Start(_)
+                | Effect::Stop { .. }
+                | Effect::Merge(_)
+                | Effect::Nudge { .. } => {}
+            }
+        }
+        wake
+    }
+
     async fn say_known(&self) -> std::result::Result<(), String> {
         let rig = &self.engine.as_ref().map_err(Clone::clone)?.rig;
-        super::watchdog::tell(&self.env, rig).await?;
+        let pause = super::watchdog::tell(&self.env, rig).await?;
+        // What is awake for its work needs no other alarm.
+        let _ = self.learn(pause.as_bytes());
         self.state.storage().put(KNOWN, now().0).await.map_err(|err| err.to_string())
     }
 

@@ -238,7 +238,7 @@ impl TownContainer {
 
     /// Asks the container who it is.
     async fn probe(&self) -> std::result::Result<Who, String> {
-        let mut response = self.send(Method::Get, "/health", &[], PROBE_MS).await?;
+        let mut response = self.send(Method::Get, "/health", (&[], &[]), PROBE_MS).await?;
         let status = response.status_code();
         match within(PROBE_MS, response.json::<Who>()).await {
             _ if status != 200 => Err(format!("the container's health answers {status}")),

@@ -5,6 +5,9 @@
 //! A rig that has nothing to do is forgotten, and says so again when it has. Rounds come from the scheduled event of
 //! the deployment, or from an operator (`POST /api/watchdog`).
 //!
+//! The switch of the whole deployment is kept here too: a rig learns how it stands when it says that it has work,
+//! which is before it claims anything, in each round, and, as far as it is known, at once when it is turned.
+//!
 //! It must never keep a rig awake that sleeps, and it decides nothing about beads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +20,15 @@ use worker::{
     durable_object,
 };
 
-use super::http::{self, answer, now, within};
-use super::rig::say_fault;
+use super::http::{self, answer, now, refuse, within};
+use super::rig::{platform, say_fault};
+use crate::api;
+use crate::engine::check;
 use crate::limits;
+use crate::refusal::{Code, Refusal};
+use crate::store::Pause;
+use crate::token::Caller;
+use crate::wire::dispatch::{DispatchView, PauseDispatch, PauseView, Scope};
 
 /// The one object of the class.
 pub(super) const NAME: &str = "all";
@@ -29,6 +38,9 @@ const POKE_MS: u64 = 2_000;
 
 /// How long the object may take to take a name, in milliseconds: a rig's tick waits for it.
 const KNOWN_MS: u64 = 1_000;
+
+/// Under this key is who paused the deployment.
+const PAUSE: &str = "pause";
 
 /// Before the name of a rig, among the keys.
 const RIG: &str = "rig:";
@@ -61,9 +73,13 @@ impl DurableObject for Watchdog {
             "/known" => {
                 let body = http::body(&mut req).await.unwrap_or_default();
                 let taken = self.take(&String::from_utf8_lossy(&body)).await?;
-                answer(if taken { 200 } else { 429 }, "{}")
+                answer(if taken { 200 } else { 429 }, &self.pause().await?)
             }
             "/api/watchdog" => self.round().await,
+            "/api/pause" | "/api/resume" => match self.switch(req).await {
+                Ok(view) => answer(200, &json!({"success": true, "data": view}).to_string()),
+                Err(refusal) => refuse(&refusal),
+            },
             _ => answer(404, "{}"),
         }
     }
@@ -87,6 +103,40 @@ impl Watchdog {
         }
         storage.put(&key, entry).await?;
         Ok(true)
+    }
+
+    /// Who paused the deployment, as JSON; `null`: nobody.
+    async fn pause(&self) -> Result<String> {
+        Ok(self.state.storage().get(PAUSE).await?.unwrap_or_else(|| "null".to_owned()))
+    }
+
+    /// Shows the switch of the deployment, or turns it and tells the rigs that have work.
+    async fn switch(&self, mut req: Request) -> std::result::Result<DispatchView, Refusal> {
+        let secrets = super::config::secrets(&self.env);
+        let secrets = secrets.map_err(|err| Refusal::new(Code::NotConfigured, err))?;
+        let Caller::Operator { actor } = http::caller(&req, &secrets)? else {
+            return Err(Refusal::new(Code::Forbidden, "only the operator may do this"));
+        };
+        let body = http::body(&mut req).await?;
+        let resume = req.path() == "/api/resume";
+        let before: Option<Pause> =
+            serde_json::from_str(&self.pause().await.map_err(platform)?).unwrap_or_default();
+        let turned = req.method() == Method::Post && before.is_some() == resume;
+        if turned {
+            let storage = self.state.storage();
+            if resume {
+                storage.delete(PAUSE).await.map_err(platform)?;
+            } else {
+                let pause = switched_off(actor, &body)?;
+                let json = serde_json::to_string(&pause).expect("plain data");
+                storage.put(PAUSE, json).await.map_err(platform)?;
+            }
+            storage.delete("next").await.map_err(platform)?;
+            self.round().await.map_err(platform)?;
+        }
+        let now: Option<Pause> =
+            serde_json::from_str(&self.pause().await.map_err(platform)?).unwrap_or_default();
+        Ok(view(now))
     }
 
     async fn known(&self) -> Result<usize> {
@@ -121,8 +171,9 @@ impl Watchdog {
             Some(next) => storage.put("next", next).await?,
             None => drop(storage.delete("next").await?),
         }
+        let pause = &self.pause().await?;
         let asked = stream::iter(page).map(|(key, entry)| async move {
-            let poked = self.poke(key.trim_start_matches(RIG)).await;
+            let poked = self.poke(key.trim_start_matches(RIG), pause).await;
             if poked == Poked::Idle
                 && let Err(err) = self.forget(&key, &entry).await
             {
@@ -156,11 +207,13 @@ impl Watchdog {
         Ok(())
     }
 
-    async fn poke(&self, rig: &str) -> Poked {
+    async fn poke(&self, rig: &str, pause: &str) -> Poked {
         let call = async {
             let stub = self.env.durable_object("RIG")?.get_by_name(rig)?;
-            let mut response = stub.fetch_with_str("http://rig/poke").await?;
-            response.text().await
+            let mut init = RequestInit::new();
+            init.with_method(Method::Post).with_body(Some(pause.into()));
+            let request = Request::new_with_init("http://rig/poke", &init)?;
+            stub.fetch_with_request(request).await?.text().await
         };
         match within(POKE_MS, call).await {
             Some(Ok(said)) => match said.as_str() {
@@ -182,17 +235,37 @@ pub(super) async fn round(env: &Env) -> Result<Response> {
     env.durable_object("WATCHDOG")?.get_by_name(NAME)?.fetch_with_request(request).await
 }
 
-/// Says that a rig has work.
-pub(super) async fn tell(env: &Env, rig: &str) -> std::result::Result<(), String> {
+/// Who turns the switch off, and why.
+fn switched_off(by: String, body: &[u8]) -> std::result::Result<Pause, Refusal> {
+    let fields: PauseDispatch =
+        if body.trim_ascii().is_empty() { PauseDispatch::default() } else { api::parse(body)? };
+    let reason = fields.reason.map(|it| check::cut(it.trim(), limits::REASON_BYTES_MAX));
+    Ok(Pause { by, at: now(), reason: reason.filter(|it| !it.is_empty()) })
+}
+
+fn view(pause: Option<Pause>) -> DispatchView {
+    let paused = pause.map(|it| PauseView {
+        scope: Scope::Deployment,
+        by: Some(it.by),
+        at: Some(it.at.to_string()),
+        reason: it.reason,
+    });
+    DispatchView { enabled: paused.is_none(), paused: paused.into_iter().collect() }
+}
+
+/// Says that a rig has work; answers who paused the deployment, as JSON.
+pub(super) async fn tell(env: &Env, rig: &str) -> std::result::Result<String, String> {
     let call = async {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(Some(rig.into()));
         let request = Request::new_with_init("http://watchdog/known", &init)?;
-        env.durable_object("WATCHDOG")?.get_by_name(NAME)?.fetch_with_request(request).await
+        let stub = env.durable_object("WATCHDOG")?.get_by_name(NAME)?;
+        let mut response = stub.fetch_with_request(request).await?;
+        Ok::<_, worker::Error>((response.status_code(), response.text().await?))
     };
     match within(KNOWN_MS, call).await {
-        Some(Ok(response)) if response.status_code() == 200 => Ok(()),
-        Some(Ok(response)) => Err(format!("the watchdog answered {}", response.status_code())),
+        Some(Ok((200, pause))) => Ok(pause),
+        Some(Ok((status, _))) => Err(format!("the watchdog answered {status}")),
         Some(Err(err)) => Err(err.to_string()),
         None => Err(format!("the watchdog did not answer within {KNOWN_MS} ms")),
     }

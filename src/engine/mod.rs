@@ -18,6 +18,7 @@
 //! | `prime` | what an agent is told when it asks |
 //! | `runs` | the life of a run: begun, alive, dismissed, over |
 //! | `reports` | what the container says |
+//! | `dispatch` | the switch, and dispatch by hand |
 //! | `tick` | schedule, patrol, review, and when to wake next |
 //! | `patrol` | the patrol's rules, and what is done by them |
 //! | `breaker` | what becomes of beads when the rig's starts fail |
@@ -41,6 +42,7 @@ mod breaker;
 pub(crate) mod check;
 mod config;
 mod convoys;
+mod dispatch;
 mod escalations;
 mod fields;
 mod gates;
@@ -140,6 +142,7 @@ impl<S: Sql> Engine<S> {
             | Command::SetAgentStatus(caller, ..)
             | Command::SendMail(caller, _)
             | Command::Escalate(caller, _)
+            | Command::Take(caller, _)
             | Command::Done(caller, ..) => (caller, None),
             _ => return Ok(()),
         };
@@ -227,6 +230,11 @@ impl<'a, S: Sql> Apply<'a, S> {
                 Ok(Reply::Done)
             }
             C::Sling(by, fields) => self.sling(&by, *fields),
+            C::Pause(by, reason) => self.pause(&by, reason.as_deref()),
+            C::Resume(by) => self.resume(&by),
+            C::DeploymentPaused(pause) => self.deployment_paused(pause.as_ref()),
+            C::Dispatch(by, bead) => self.dispatch_now(&by, &bead),
+            C::Take(by, bead) => self.take(&by, &bead),
             C::PatchConfig(by, patch) => self.patch_config(&by, &patch),
             C::SubmitReview(by, fields) => self.submit_review(&by, fields),
             C::StartReviews(ids) => self.start_reviews(&ids),

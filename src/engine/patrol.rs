@@ -5,7 +5,7 @@
 //! | silent for | what |
 //! |---|---|
 //! | `GUPP_MS` (30 min) | mail `GUPP_CHECK` and a line to the process, once in 60 min |
-//! | more than `REAPER_MS` (30 min) | a bead from the queue is blocked and its agent stopped |
+//! | more than `REAPER_MS` (30 min) | a bead from the queue is blocked and its agent stopped; not while dispatch is paused |
 //! | 2 × `GUPP_MS` | an escalation, once a run |
 //! | 4 × `GUPP_MS` | the run is stopped, its agent `stalled`, its bead blocked |
 //!
@@ -95,6 +95,8 @@ struct Silent<'a> {
     ms: i64,
     now: Millis,
     settings: &'a Settings,
+    /// Whether dispatch is on; who turned it off wants nothing reaped.
+    reaps: bool,
 }
 
 /// A rule of silence: when it holds, and what is done then.
@@ -105,7 +107,8 @@ const SILENCE: [Rule; 4] = [
     (|it| it.ms >= limits::SILENT_STOP * it.settings.gupp_ms, Judgement::Stall),
     (
         |it| {
-            it.member.bead.as_ref().is_some_and(Hooked::is_for_agents)
+            it.reaps
+                && it.member.bead.as_ref().is_some_and(Hooked::is_for_agents)
                 && it.ms / 60_000 > it.settings.reaper_ms / 60_000
         },
         Judgement::Reap,
@@ -131,7 +134,7 @@ pub(super) fn judge_silence(
     live: &Attempt,
     seen: &Seen,
     now: Millis,
-    settings: &Settings,
+    (settings, reaps): (&Settings, bool),
 ) -> Option<Judgement> {
     let Seen::Present(it) = seen else { return None };
     // A mayor waits for people; one that ends, or whose container does, is not late.
@@ -150,7 +153,7 @@ pub(super) fn judge_silence(
     let unwatched = if shown > known { 0 } else { live.unwatched_ms };
     let run = now.since(shown.max(known)) - unwatched;
     let ms = run.min(now.since(held.updated_at));
-    let silent = Silent { member, live, ms, now, settings };
+    let silent = Silent { member, live, ms, now, settings, reaps };
     SILENCE.iter().find(|(holds, _)| holds(&silent)).map(|(_, what)| what(ms))
 }
 

@@ -45,7 +45,7 @@ impl<S: Sql> Engine<S> {
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
         let free = match free_slots(&crew, &settings) {
-            _ if !settings.dispatch_enabled || !breaker.lets_through(moment.now) => 0,
+            _ if !self.claims(&settings) || !breaker.lets_through(moment.now) => 0,
             free if breaker.is_open() => free.min(1),
             free => free,
         };
@@ -91,6 +91,7 @@ impl<S: Sql> Engine<S> {
             Err(err) => return vec![fault("witnessPatrol", None, &err)],
         };
         let settings = self.in_force("witnessPatrol", &mut effects);
+        let rules = (&settings, self.claims(&settings));
         let mut seen_alive = Vec::new();
         for member in &crew {
             let Some(live) = &member.attempt else { continue };
@@ -116,7 +117,7 @@ impl<S: Sql> Engine<S> {
                 }
                 None => {}
             }
-            if let Some(judgement) = judge_silence(member, live, &seen, moment.now, &settings) {
+            if let Some(judgement) = judge_silence(member, live, &seen, moment.now, rules) {
                 let command = Command::Act(live.agent.clone(), live.number, judgement);
                 self.carry_out("witnessPatrol", moment, command, &mut effects);
             }
@@ -164,7 +165,7 @@ impl<S: Sql> Engine<S> {
             wakes.push(active);
         }
         wakes.extend(self.next_merge(now, active));
-        let room = settings.dispatch_enabled && free_slots(&crew, &settings) > 0;
+        let room = self.claims(&settings) && free_slots(&crew, &settings) > 0;
         // What could have been claimed and was not waits for a tick like everything else.
         let or_active = |at: Millis| if at <= now { active } else { at };
         wakes.extend(self.store.next_due(room && !breaker.is_open())?.map(or_active));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Engine, check, tick};
+use super::{Engine, check, dispatch, tick};
 use crate::agent::Role;
 use crate::attempt::{Attempt, State};
 use crate::bead::{Bead, PRIORITIES, Status};
@@ -203,12 +203,9 @@ impl<S: Sql> Engine<S> {
             return say("deferred", Some(at), format!("deferred until {at}"));
         }
         let settings = self.effective().unwrap_or_else(|_| self.settings.clone());
-        if !settings.dispatch_enabled {
-            return say(
-                "dispatch_paused",
-                None,
-                "dispatch is off (dispatch_enabled is false)".to_owned(),
-            );
+        let paused = self.dispatch(&settings).ok().and_then(|it| dispatch::in_words(&it));
+        if let Some(why) = paused {
+            return say("dispatch_paused", None, why);
         }
         let backs_off = bead.not_before.filter(|at| *at > now);
         if let Some(says) = around.breaker.says()
@@ -282,14 +279,16 @@ impl<S: Sql> Engine<S> {
         let finished = counts.iter().filter(|(status, _)| status.is_finished());
         let more_finished = finished.map(|(_, n)| n).sum::<u64>() >= u64::from(max);
         let settings = self.effective()?;
+        let dispatch = self.dispatch(&settings)?;
         Ok(RigStatus {
             rig_id: self.rig.clone(),
             beads: counts.into_iter().map(|(status, n)| (status.as_str().to_owned(), n)).collect(),
             more_finished,
             agents: self.list_agents(&[], now)?,
             max_agents: settings.max_agents,
-            dispatch_enabled: settings.dispatch_enabled,
+            dispatch_enabled: dispatch.enabled,
             breaker: breaker_view(&self.store.breaker()?),
+            dispatch,
             next_tick_at: next_tick.map(|at| at.to_string()),
         })
     }

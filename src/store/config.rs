@@ -8,11 +8,25 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{MutexGuard, PoisonError};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::everything::{PAUSED, PAUSED_ALL};
 use super::merging::{Merging, merging};
 use super::{Sql, SqlError, Store, breaker};
 use crate::breaker::Breaker;
+use crate::id::Millis;
+use crate::wire::dispatch::Scope;
+
+/// Who turned dispatch off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+    /// Why.
+    pub reason: Option<String>,
+}
 
 /// What a rig sets for itself, and what its review queue wants of the tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -57,6 +71,22 @@ impl<S: Sql> Store<S> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who turned dispatch off for the rig, or for the deployment.
+    pub fn pause(&self, scope: Scope) -> Result<Option<Pause>, SqlError> {
+        let standing = self.standing()?;
+        let kept = paused(scope).and_then(|name| standing.config.get(name));
+        kept.map(|json| serde_json::from_str(json))
+            .transpose()
+            .map_err(|err| SqlError::Unreadable(err.to_string()))
+    }
+
+    /// Writes who turned dispatch off; none: nobody.
+    pub fn set_pause(&self, scope: Scope, pause: Option<&Pause>) -> Result<(), SqlError> {
+        let Some(name) = paused(scope) else { return Ok(()) };
+        let json = pause.map(|it| serde_json::to_string(it).expect("plain data"));
+        self.set_config(name, json.as_deref())
+    }
+
     /// Writes what the rig sets for itself; none removes.
     pub fn set_config(&self, name: &str, value: Option<&str>) -> Result<(), SqlError> {
         self.forget_standing();
@@ -69,5 +99,14 @@ impl<S: Sql> Store<S> {
             None => self.run("DELETE FROM config WHERE name = ?", &[name.into()])?,
         };
         Ok(())
+    }
+}
+
+/// The row that holds it; a setting is no pause.
+fn paused(scope: Scope) -> Option<&'static str> {
+    match scope {
+        Scope::Deployment => Some(PAUSED_ALL),
+        Scope::Rig => Some(PAUSED),
+        Scope::Setting => None,
     }
 }

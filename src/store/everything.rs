@@ -15,7 +15,13 @@ const OWNER: &str = "owner";
 pub(crate) const TOWN_LAYER: &str = "town_layer";
 
 /// Rows of `config` that are no settings.
-const MARKS: [&str; 3] = [DELETED_AT, OWNER, TOWN_LAYER];
+const MARKS: [&str; 5] = [DELETED_AT, OWNER, TOWN_LAYER, PAUSED, PAUSED_ALL];
+
+/// The row of `config` that says who turned dispatch off …
+pub(super) const PAUSED: &str = "paused";
+
+/// … and the one that says it of the whole deployment.
+pub(super) const PAUSED_ALL: &str = "paused_all";
 
 /// Whether a row of `config` is something that the rig sets for itself.
 pub(crate) fn is_setting(name: &str) -> bool {

@@ -39,7 +39,7 @@ pub use agent_events::AgentEvent;
 pub use agents::{Hooked, Member};
 pub use attempts::NewAttempt;
 pub use beads::BeadFilter;
-pub use config::Standing;
+pub use config::{Pause, Standing};
 pub use convoys::Convoy;
 pub use dependencies::{Blocker, Dependency, Linked};
 pub use due::{Deed, Due};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::dispatch::DispatchView;
 /// A bead as the API shows it. Keys that Gastown's clients know are always there, null when empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -375,6 +376,8 @@ pub struct RigStatus {
     /// While the rig's starts fail: why nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerView>,
+    /// Who wants them not to be.
+    pub dispatch: DispatchView,
     /// When the next tick is due; none: never.
     pub next_tick_at: Option<String>,
 }

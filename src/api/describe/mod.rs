@@ -2,6 +2,7 @@
 //! not do; a route without an entry fails a test.
 
 mod crew;
+mod dispatch;
 pub mod hall;
 mod links;
 mod registration;
@@ -37,6 +38,8 @@ pub enum Data {
     Of(Shape),
     /// `{"<word>": true}`.
     Word(&'static str),
+    /// This alone, without the envelope.
+    Bare(Shape),
 }
 
 /// One parameter of a query string.
@@ -128,7 +131,7 @@ const REFUSED_QUERY: &[Query] = &[
 
 /// Every route.
 pub fn all() -> impl Iterator<Item = &'static Described> {
-    [ALL, links::ALL, crew::ALL, work::ALL, registration::ALL].into_iter().flatten()
+    [ALL, links::ALL, crew::ALL, work::ALL, dispatch::ALL, registration::ALL].into_iter().flatten()
 }
 
 /// Beads, agents, their runs, and the rig.
