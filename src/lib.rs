@@ -14,6 +14,7 @@ pub mod escalation;
 pub mod id;
 pub mod limits;
 pub mod molecule;
+pub mod mutant;
 pub mod refusal;
 pub mod review;
 pub mod settings;

@@ -1,0 +1,630 @@
+//! What must hold, told from the outside: from what callers were answered, what containers were asked and what
+//! processes did. It never looks at a table, and shares no rule with the core.
+//!
+//! Each thing it knows of a bead is `Yes`, `No` or `Maybe`: a call whose answer nobody heard may have been done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::op::{Call, Op, Who};
+use crate::trace::Counts;
+
+/// Two processes may work at one bead for so long, in milliseconds: a container that is cut off suspends before.
+const OVERLAP_MAX_MS: i64 = 180_000;
+
+/// Silence ends a run after so many questions without an answer …
+const ASKS: u32 = 3;
+
+/// … over so long, in milliseconds.
+const SILENCE_MS: i64 = 180_000;
+
+/// Runs of a bead in a day that fail …
+const FAILURES_MAX: usize = 5;
+
+/// … and all of them, with those that are lost with their container.
+const STARTS_MAX: usize = 15;
+
+/// Runs at once, as the simulated rig is set.
+const AGENTS_MAX: usize = 3;
+
+/// A day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// The first wait after a failure, in milliseconds; the next ones are not shorter.
+const BACK_OFF_MS: [i64; 4] = [30_000, 60_000, 120_000, 300_000];
+
+/// What is checked. A long run in which one of them never applied shows nothing about it.
+pub(crate) const RULES: [&str; 28] = [
+    "an acknowledged bead is there",
+    "an acknowledged note is there",
+    "a call with a key is done once",
+    "a closed bead stays closed until a person opens it",
+    "nothing closes a bead but a close or a done",
+    "numbers of runs grow",
+    "the same number is the same run",
+    "at most one run writes",
+    "a run that is over writes nothing",
+    "two processes at one bead end soon",
+    "failures in a day are bounded",
+    "starts in a day are bounded",
+    "a failed run is tried again after a wait",
+    "a closed bead is not started",
+    "a bead that was taken back is not started",
+    "a bead without criteria is not started",
+    "a deferred bead is not started before its time",
+    "a blocked bead is not started",
+    "nothing is started while paused",
+    "no more agents than allowed",
+    "a silent run is given up only after three questions over 180 s",
+    "a refusal has a code and a reason",
+    "a waiting bead says why, and when",
+    "what gave up says why, and it is so",
+    "a process that is not wanted is ended",
+    "the alarm does not spin",
+    "all that is ready is done",
+    "an idle rig hardly wakes",
+];
+
+/// What is known of a yes or no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Known {
+    #[default]
+    No,
+    Maybe,
+    Yes,
+}
+
+/// One run, as the rig asked for it.
+#[derive(Clone, Debug)]
+struct Run {
+    number: i64,
+    asked_at: i64,
+    /// Something that explains why it is over: what, is for the reader of the trace.
+    explained: bool,
+    /// Its end was acknowledged, or a person took its bead: nothing that it says may be taken.
+    over: bool,
+    /// Somebody took its bead from it, or may have: that it ends then is no failure.
+    off: bool,
+    /// When the rig could first know that it is over.
+    ended_at: Option<i64>,
+    /// When its failure was acknowledged.
+    failed_at: Option<i64>,
+    unanswered: u32,
+    first_unanswered: i64,
+}
+
+/// One bead, as people were told.
+#[derive(Clone, Debug, Default)]
+struct Bead {
+    title: String,
+    closed: Known,
+    deleted: Known,
+    assigned: Known,
+    criteria: Known,
+    deferred: Option<(i64, Known)>,
+    needs: BTreeMap<String, Known>,
+    notes: BTreeSet<String>,
+    hooked: bool,
+    runs: Vec<Run>,
+    /// The first of `runs` that counts: a person's reopening starts anew.
+    epoch: usize,
+}
+
+/// What is known, and what was found wrong.
+#[derive(Clone, Default)]
+pub(crate) struct Oracle {
+    beads: BTreeMap<String, Bead>,
+    numbers: BTreeMap<i64, (String, String)>,
+    top: i64,
+    paused: Known,
+    /// Of the processes, those that execute, by bead; and since when there are two.
+    executing: BTreeMap<String, BTreeSet<(usize, i64)>>,
+    two_since: BTreeMap<String, i64>,
+    /// Whether a person chose an agent: the bound on how many is the scheduler's.
+    hand_hooked: bool,
+    keyed: BTreeSet<String>,
+}
+
+/// The part that a restored rig does not forget.
+pub(crate) struct Findings {
+    pub(crate) rules: Counts,
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Findings {
+    pub(crate) fn new() -> Self {
+        Self { rules: Counts::expecting(&RULES), wrong: Vec::new() }
+    }
+
+    /// One rule, applied once.
+    pub(crate) fn check(&mut self, rule: &'static str, holds: bool, why: impl FnOnce() -> String) {
+        self.rules.hit(rule);
+        if !holds {
+            self.wrong.push(format!("{rule}: {}", why()));
+        }
+    }
+}
+
+impl Oracle {
+    /// The beads that there are, as far as anybody was told.
+    pub(crate) fn known(&self) -> Vec<String> {
+        let there = self.beads.iter().filter(|(_, it)| it.deleted == Known::No);
+        there.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// A person looked at a bead that was restored, or the whole rig was: what was told since is void, and so is
+    /// what was thought of the runs.
+    pub(crate) fn restored(&mut self, before: Self) {
+        let (numbers, top) = (std::mem::take(&mut self.numbers), self.top);
+        let (executing, two_since) =
+            (std::mem::take(&mut self.executing), std::mem::take(&mut self.two_since));
+        *self = Self { numbers, top, executing, two_since, ..before };
+        for bead in self.beads.values_mut() {
+            for run in &mut bead.runs {
+                run.explained = true;
+            }
+        }
+    }
+
+    /// The rig's clock was set: what is told by times is void.
+    pub(crate) fn clock_jumped(&mut self) {
+        for bead in self.beads.values_mut() {
+            bead.epoch = bead.runs.len();
+            bead.deferred = None;
+            for run in &mut bead.runs {
+                run.explained = true;
+                run.failed_at = None;
+            }
+        }
+    }
+
+    /// A call may have been done: nobody heard the answer.
+    pub(crate) fn unsure(&mut self, call: &Call) {
+        self.took(call, None, &Value::Null, &mut Findings::new(), 0);
+    }
+
+    /// The rig answered a call.
+    pub(crate) fn answered(
+        &mut self,
+        call: &Call,
+        status: u16,
+        body: &Value,
+        found: &mut Findings,
+        now: i64,
+    ) {
+        if status >= 400 {
+            if status != 500 {
+                let said = |key: &str| body[key].as_str().is_some_and(|it| !it.is_empty());
+                found.check("a refusal has a code and a reason", said("error") && said("code"), || {
+                    format!("{} was answered {status} {body}", call.op.word())
+                });
+            }
+            return;
+        }
+        self.took(call, Some(status), body, found, now);
+    }
+
+    /// A call was done, or (without a status) may have been.
+    fn took(
+        &mut self,
+        call: &Call,
+        told: Option<u16>,
+        body: &Value,
+        found: &mut Findings,
+        now: i64,
+    ) {
+        let sure = if told.is_some() { Known::Yes } else { Known::Maybe };
+        let person = call.who == Who::Person;
+        if told.is_some() {
+            self.heard(call, body, found);
+        }
+        if let Op::Create { title, assigned, criteria, needs, .. } = &call.op {
+            let Some(id) = body["data"]["id"].as_str() else { return };
+            if !self.beads.contains_key(id) {
+                let yes = |it: bool| if it { Known::Yes } else { Known::No };
+                let bead = Bead {
+                    title: title.clone(),
+                    assigned: yes(*assigned),
+                    criteria: yes(*criteria),
+                    needs: needs.iter().map(|it| (it.clone(), Known::Yes)).collect(),
+                    deferred: body["data"]["defer_until"]
+                        .as_str()
+                        .and_then(beadrig::id::Millis::parse)
+                        .map(|at| (at.0, Known::Yes)),
+                    ..Bead::default()
+                };
+                self.beads.insert(id.to_owned(), bead);
+                if call.key.is_some() {
+                    self.keyed.insert(title.clone());
+                }
+            }
+            return;
+        }
+        match &call.op {
+            Op::Pause(true) => self.paused = if told.is_some() { Known::Yes } else { Known::Maybe },
+            Op::Pause(false) => self.paused = if told.is_some() { Known::No } else { Known::Maybe },
+            Op::Hook { .. } | Op::Crew { .. } => self.hand_hooked = true,
+            Op::Unhook { agent } | Op::DeleteAgent { agent } | Op::SetAgent { agent, .. } => {
+                // Whatever it held.
+                let numbers = &self.numbers;
+                let of_agent = |run: &Run| numbers.get(&run.number).is_some_and(|it| it.0 == *agent);
+                for bead in self.beads.values_mut() {
+                    for run in bead.runs.iter_mut().filter(|it| of_agent(it)) {
+                        (run.explained, run.off) = (true, true);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let Some(id) = call.op.bead() else { return };
+        let id = id.to_owned();
+        self.fences(call, &id, told.is_some(), found, now);
+        let Some(bead) = self.beads.get_mut(&id) else { return };
+        let explains = !matches!(
+            call.op,
+            Op::Note { .. } | Op::Checkpoint { .. } | Op::Alive { .. } | Op::Criteria { .. }
+        );
+        if explains && !matches!(call.op, Op::Exit { .. }) {
+            for run in &mut bead.runs {
+                (run.explained, run.off) = (true, true);
+            }
+        }
+        match &call.op {
+            Op::Note { text, .. } if told.is_some() => {
+                bead.notes.insert(text.clone());
+            }
+            Op::Close { .. } | Op::Done { .. } => {
+                if sure == Known::Yes {
+                    if bead.closed != Known::Yes && person {
+                        bead.dismiss();
+                    }
+                    bead.closed = Known::Yes;
+                } else if bead.closed == Known::No {
+                    bead.closed = Known::Maybe;
+                }
+            }
+            Op::Reopen { .. } | Op::Status { .. } | Op::Defer { .. } | Op::Block { .. } => {
+                if person || bead.closed != Known::Yes {
+                    bead.closed = if told.is_some() { Known::No } else { Known::Maybe };
+                }
+                if person {
+                    bead.epoch = bead.runs.len();
+                }
+                if let Op::Defer { until, .. } = &call.op {
+                    let at = beadrig::id::Millis::parse(until).map_or(0, |it| it.0);
+                    bead.deferred = Some((at, sure));
+                }
+            }
+            Op::Delete { .. } => bead.deleted = bead.deleted.max_of(sure),
+            Op::Assign { .. } => {
+                bead.assigned = if told.is_some() { Known::Yes } else { Known::Maybe };
+            }
+            Op::TakeBack { .. } => {
+                if told.is_some() && bead.assigned == Known::Yes && !bead.hooked {
+                    bead.dismiss();
+                }
+                bead.assigned = if told.is_some() { Known::No } else { Known::Maybe };
+                bead.epoch = bead.runs.len();
+            }
+            Op::Criteria { .. } => bead.criteria = sure,
+            Op::Needs { other, .. } => {
+                let before = bead.needs.get(other).copied().unwrap_or_default();
+                bead.needs.insert(other.clone(), before.max_of(sure));
+            }
+            Op::Frees { other, .. } => {
+                bead.needs.insert(other.clone(), if told.is_some() { Known::No } else { Known::Maybe });
+            }
+            Op::Hook { .. } => bead.hooked = true,
+            _ => {}
+        }
+    }
+
+    /// Whoever is answered was heard: a sign of life, where it comes from a run.
+    fn heard(&mut self, call: &Call, body: &Value, found: &mut Findings) {
+        let mut numbers: Vec<i64> = Vec::new();
+        match (&call.who, &call.op) {
+            (Who::Run { attempt, .. }, _) => numbers.push(*attempt),
+            (_, Op::Beats { .. }) => {
+                let verdicts = body["data"]["verdicts"].as_array().cloned().unwrap_or_default();
+                numbers.extend(
+                    verdicts.iter().filter(|it| it["verdict"] != "stale").filter_map(|it| it["attempt"].as_i64()),
+                );
+            }
+            _ => {}
+        }
+        for number in numbers {
+            let bead = self.numbers.get(&number).map(|it| it.1.clone());
+            let Some(bead) = bead.and_then(|it| self.beads.get_mut(&it)) else { continue };
+            let newest = bead.runs.last().map(|it| it.number);
+            if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
+                run.unanswered = 0;
+                if matches!(call.op, Op::Beats { .. }) {
+                    found.check("a run that is over writes nothing", !run.over || newest == Some(number), || {
+                        format!("run {number} is over, and is told to go on")
+                    });
+                }
+            }
+        }
+    }
+
+    /// What a run says is taken only while it is the one.
+    fn fences(&mut self, call: &Call, id: &str, told: bool, found: &mut Findings, now: i64) {
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        if let Op::Exit { attempt, reason, .. } = &call.op {
+            if let Some(run) = bead.runs.iter_mut().find(|it| it.number == *attempt) {
+                run.explained = true;
+                if told {
+                    let fresh = !run.over;
+                    run.over = true;
+                    let failed = matches!(*reason, "exited" | "signal" | "spawn_failed");
+                    if fresh && failed && !run.off && bead.closed == Known::No {
+                        run.failed_at = run.ended_at.or(Some(now));
+                    }
+                }
+            }
+            return;
+        }
+        let Who::Run { attempt, .. } = &call.who else { return };
+        if !told {
+            return;
+        }
+        // Said twice, it is said once.
+        if bead.closed != Known::No && matches!(call.op, Op::Close { .. } | Op::Done { .. }) {
+            return;
+        }
+        let Some(run) = bead.runs.iter().find(|it| it.number == *attempt) else { return };
+        let newest = bead.runs.last().map_or(0, |it| it.number);
+        found.check("at most one run writes", newest == *attempt, || {
+            format!("{} by run {attempt} of {id} was taken, run {newest} has the bead", call.op.word())
+        });
+        found.check("a run that is over writes nothing", !run.over, || {
+            format!("{} by run {attempt} of {id} was taken after its end", call.op.word())
+        });
+    }
+
+    /// The rig asks a container for a run.
+    pub(crate) fn start_asked(&mut self, agent: &str, number: i64, id: &str, now: i64, found: &mut Findings) {
+        if let Some(known) = self.numbers.get(&number) {
+            let same = known.0 == agent && known.1 == id;
+            found.check("the same number is the same run", same, || {
+                format!("run {number} was {known:?} and is {agent} on {id}")
+            });
+            return;
+        }
+        let top = self.top;
+        found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
+        self.top = top.max(number);
+        self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
+        let waits_for = self.blocker(id);
+        let paused = self.paused;
+        let live = |it: &Bead| {
+            it.runs.last().is_some_and(|run| !run.explained && !run.over && run.unanswered < ASKS)
+        };
+        let busy = self.beads.iter().filter(|(other, _)| *other != id).filter(|(_, it)| live(it)).count();
+        if !self.hand_hooked {
+            found.check("no more agents than allowed", busy < AGENTS_MAX, || {
+                format!("run {number} of {id} beside {busy} others")
+            });
+        }
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        let say = |what: &str| format!("run {number} of {id}: {what}");
+        found.check("a closed bead is not started", bead.closed != Known::Yes && bead.deleted != Known::Yes, || {
+            say("it is closed")
+        });
+        if !bead.hooked {
+            let rules = [
+                ("a bead that was taken back is not started", bead.assigned != Known::No),
+                ("a bead without criteria is not started", bead.criteria != Known::No),
+                ("nothing is started while paused", paused != Known::Yes),
+            ];
+            for (rule, holds) in rules {
+                found.check(rule, holds, || say("it must not"));
+            }
+            if let Some((until, Known::Yes)) = bead.deferred {
+                found.check("a deferred bead is not started before its time", now >= until, || {
+                    say(&format!("it is deferred for {} ms more", until - now))
+                });
+            }
+            found.check("a blocked bead is not started", waits_for.is_none(), || {
+                say(&format!("it waits for {waits_for:?}"))
+            });
+        }
+        bead.count_starts(id, now, found);
+        bead.silence(id, now, found);
+        bead.runs.push(Run {
+            number,
+            asked_at: now,
+            explained: false,
+            over: false,
+            off: false,
+            ended_at: None,
+            failed_at: None,
+            unanswered: 0,
+            first_unanswered: 0,
+        });
+    }
+
+    /// What a bead certainly waits for.
+    fn blocker(&self, id: &str) -> Option<String> {
+        let bead = self.beads.get(id)?;
+        let sure = bead.needs.iter().filter(|(_, sure)| **sure == Known::Yes);
+        let open = |other: &&String| {
+            self.beads.get(*other).is_some_and(|it| it.closed == Known::No && it.deleted == Known::No)
+        };
+        sure.map(|(other, _)| other).find(open).cloned()
+    }
+
+    /// The rig learnt what the container knows of its runs: of each number, whether it goes on. Nothing: no answer.
+    pub(crate) fn asked(&mut self, answer: Option<&BTreeMap<i64, bool>>, now: i64) {
+        for bead in self.beads.values_mut() {
+            for run in bead.runs.iter_mut().filter(|it| !it.explained) {
+                match answer.map(|list| list.get(&run.number)) {
+                    None => {
+                        if run.unanswered == 0 {
+                            run.first_unanswered = now;
+                        }
+                        run.unanswered += 1;
+                    }
+                    Some(Some(true)) => run.unanswered = 0,
+                    Some(None | Some(false)) => {
+                        run.explained = true;
+                        run.ended_at = run.ended_at.or(Some(now));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The container said no to a start, and the rig heard it.
+    pub(crate) fn start_refused(&mut self, number: i64, now: i64) {
+        let Some((_, id)) = self.numbers.get(&number) else { return };
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
+            run.explained = true;
+            run.ended_at = Some(now);
+        }
+    }
+
+    /// A process began, went on after a pause, or is no longer at work.
+    pub(crate) fn process(&mut self, at: (usize, i64), id: &str, works: bool, t: i64, found: &mut Findings) {
+        let set = self.executing.entry(id.to_owned()).or_default();
+        if works {
+            set.insert(at);
+        } else {
+            set.remove(&at);
+        }
+        if set.len() >= 2 {
+            self.two_since.entry(id.to_owned()).or_insert(t);
+        } else if let Some(since) = self.two_since.remove(id) {
+            found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
+                format!("{id} had two for {} ms", t - since)
+            });
+        }
+    }
+
+    /// How many processes work.
+    pub(crate) fn at_work(&self, container: usize) -> usize {
+        self.executing.values().flatten().filter(|it| it.0 == container).count()
+    }
+
+    /// Looks at what has lasted too long.
+    pub(crate) fn overlaps(&self, t: i64, found: &mut Findings) {
+        for (id, since) in &self.two_since {
+            found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
+                format!("{id} has two for {} ms", t - since)
+            });
+        }
+    }
+
+    /// A person looked at a bead.
+    pub(crate) fn seen(&mut self, id: &str, status: u16, body: &Value, alarm: bool, found: &mut Findings) {
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        let view = &body["data"];
+        let there = status == 200 && view["title"] == bead.title.as_str();
+        match bead.deleted {
+            Known::No => found.check("an acknowledged bead is there", there, || format!("{id}: {status}")),
+            Known::Yes => found.check("an acknowledged bead is there", status == 404, || format!("{id} is back")),
+            Known::Maybe => bead.deleted = if there { Known::No } else { Known::Yes },
+        }
+        if !there {
+            return;
+        }
+        let said: BTreeSet<&str> = view["notes"]
+            .as_array()
+            .map(|notes| notes.iter().filter_map(|it| it["text"].as_str()).collect())
+            .unwrap_or_default();
+        for note in &bead.notes {
+            found.check("an acknowledged note is there", said.contains(note.as_str()), || {
+                format!("{id}: {note:?} is not")
+            });
+        }
+        bead.seen_status(id, view, alarm, found);
+    }
+
+    /// The titles of all beads, to find one that was made twice.
+    pub(crate) fn listed(&self, titles: &BTreeMap<String, usize>, found: &mut Findings) {
+        for title in &self.keyed {
+            let n = titles.get(title).copied().unwrap_or(0);
+            found.check("a call with a key is done once", n <= 1, || format!("{title:?} is there {n} times"));
+        }
+    }
+}
+
+impl Known {
+    fn max_of(self, other: Self) -> Self {
+        if self == Self::Yes || other == Self::Yes { Self::Yes } else { other }
+    }
+}
+
+impl Bead {
+    /// Nothing that its runs say may be taken from now on.
+    fn dismiss(&mut self) {
+        for run in &mut self.runs {
+            run.over = true;
+        }
+    }
+
+    fn count_starts(&self, id: &str, now: i64, found: &mut Findings) {
+        let today: Vec<&Run> =
+            self.runs.iter().skip(self.epoch).filter(|it| now - it.asked_at < DAY_MS - 60_000).collect();
+        let failed = today.iter().filter(|it| it.failed_at.is_some()).count();
+        found.check("failures in a day are bounded", failed < FAILURES_MAX, || {
+            format!("{id} is started after {failed} failures")
+        });
+        found.check("starts in a day are bounded", today.len() < STARTS_MAX, || {
+            format!("{id} is started after {} starts", today.len())
+        });
+        if let Some(at) = today.last().and_then(|it| it.failed_at) {
+            let wait = BACK_OFF_MS[failed.clamp(1, BACK_OFF_MS.len()) - 1];
+            found.check("a failed run is tried again after a wait", now - at >= wait, || {
+                format!("{id} is started {} ms after its failure {failed}", now - at)
+            });
+        }
+    }
+
+    fn silence(&self, id: &str, now: i64, found: &mut Findings) {
+        let Some(run) = self.runs.last().filter(|it| !it.explained) else { return };
+        let (asks, over) = (run.unanswered, now - run.first_unanswered);
+        let rule = "a silent run is given up only after three questions over 180 s";
+        found.check(rule, asks >= ASKS && over >= SILENCE_MS, || {
+            format!("{id}: run {} after {asks} over {over} ms", run.number)
+        });
+    }
+
+    fn seen_status(&mut self, id: &str, view: &Value, alarm: bool, found: &mut Findings) {
+        let status = view["status"].as_str().unwrap_or_default();
+        match (self.closed, status == "closed") {
+            (Known::Yes, closed) => {
+                found.check("a closed bead stays closed until a person opens it", closed, || {
+                    format!("{id} is {status}")
+                });
+            }
+            (Known::No, closed) => {
+                found.check("nothing closes a bead but a close or a done", !closed, || format!("{id} is closed"));
+            }
+            (Known::Maybe, closed) => {
+                self.closed = if closed { Known::Yes } else { Known::No };
+            }
+        }
+        if status == "open" && view["assignee"] == "agent" {
+            let reason = view["waiting"]["reason"].as_str().unwrap_or_default();
+            let timeless = ["no_acceptance_criteria", "blocked_by", "dispatch_paused"].contains(&reason);
+            found.check("a waiting bead says why, and when", !reason.is_empty() && (timeless || alarm), || {
+                format!("{id} is open, {}, alarm {alarm}", view["waiting"])
+            });
+        }
+        let code = view["failure"]["code"].as_str().unwrap_or_default();
+        let runs = self.runs.len();
+        let needed = match code {
+            "attempts_exhausted" => FAILURES_MAX,
+            "lost_too_often" => 10,
+            _ => 0,
+        };
+        if status == "failed" || needed > 0 {
+            found.check("what gave up says why, and it is so", !code.is_empty() && runs >= needed, || {
+                format!("{id} is {status} ({code}) after {runs} runs")
+            });
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Switches that each take one rule out of the core, so that the simulator can show that it misses it.
+//!
+//! [`mutant!`](crate::mutant!) stands at the rule and names the switch. Without the feature `mutants`, which no
+//! product has, it is `false` before the compiler looks twice. A switch is for the whole process: one at a time.
+
+/// One rule that can be taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a name says which rule is gone")]
+pub enum Mutant {
+    Placeholder,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Placeholder];
+}
+
+/// Whether this rule is out.
+#[cfg(not(feature = "mutants"))]
+pub const fn is_on(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+static ON: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Whether this rule is out.
+#[cfg(feature = "mutants")]
+pub fn is_on(mutant: Mutant) -> bool {
+    ON.load(std::sync::atomic::Ordering::Relaxed) == mutant as usize + 1
+}
+
+/// Takes a rule out, or puts the last one back.
+#[cfg(feature = "mutants")]
+pub fn turn_on(mutant: Option<Mutant>) {
+    let number = mutant.map_or(0, |it| it as usize + 1);
+    ON.store(number, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether a rule is taken out, by the name of its switch in [`mutant`](mod@crate::mutant).
+#[macro_export]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutant::is_on($crate::mutant::Mutant::$name)
+    };
+}
