@@ -7,12 +7,68 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "a name says which rule is gone")]
 pub enum Mutant {
-    Placeholder,
+    AnyRunMaySpeak,
+    StoppedRunMaySpeak,
+    NoCapOnAttempts,
+    NoCapOnLosses,
+    NoBackOff,
+    ReleasedStaysInProgress,
+    GivesUpWithoutReason,
+    EndsAnyBeadsRun,
+    ExitCloses,
+    AnyReportEndsTheRun,
+    AnyHeartbeatIsTaken,
+    NoRoomCounts,
+    OneQuestionSuffices,
+    SilenceNeedsNoTime,
+    PauseIsIgnored,
+    TooManyAgents,
+    NothingIsStopped,
+    NoRoomForEver,
+    AbsentIsAlive,
+    AlarmSpins,
+    DeferredForEver,
+    TakenBackGoesOn,
+    NotesAreLost,
+    KeysAreIgnored,
+    NothingIsBlocked,
+    NumbersKnowNoClock,
+    SuspicionStays,
+    WaitsWithoutReason,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Placeholder];
+    pub const ALL: &'static [Self] = &[
+        Self::AnyRunMaySpeak,
+        Self::StoppedRunMaySpeak,
+        Self::NoCapOnAttempts,
+        Self::NoCapOnLosses,
+        Self::NoBackOff,
+        Self::ReleasedStaysInProgress,
+        Self::GivesUpWithoutReason,
+        Self::EndsAnyBeadsRun,
+        Self::ExitCloses,
+        Self::AnyReportEndsTheRun,
+        Self::AnyHeartbeatIsTaken,
+        Self::NoRoomCounts,
+        Self::OneQuestionSuffices,
+        Self::SilenceNeedsNoTime,
+        Self::PauseIsIgnored,
+        Self::TooManyAgents,
+        Self::NothingIsStopped,
+        Self::NoRoomForEver,
+        Self::AbsentIsAlive,
+        Self::AlarmSpins,
+        Self::DeferredForEver,
+        Self::TakenBackGoesOn,
+        Self::NotesAreLost,
+        Self::KeysAreIgnored,
+        Self::NothingIsBlocked,
+        Self::NumbersKnowNoClock,
+        Self::SuspicionStays,
+        Self::WaitsWithoutReason,
+    ];
 }
 
 /// Whether this rule is out.

@@ -185,7 +185,9 @@ impl World {
         self.plan(t + 50, Event::EarlyBeat(c, boot));
         self.say(format_args!("cont {c}   run {attempt} on {bead} is up"));
         if !self.containers[c].suspended {
-            self.oracle.process((c, attempt), &bead, true, t, &mut self.found);
+            if self.oracle.process((c, attempt), &bead, true, t, &mut self.found) {
+                self.faults_hit.hit("one run in two containers");
+            }
         }
     }
 
@@ -226,7 +228,14 @@ impl World {
     }
 
     /// Tells a process to end; it is gone soon.
-    pub(crate) fn end_run(&mut self, c: usize, agent: &str, attempt: i64, why: &'static str, kill: bool) {
+    pub(crate) fn end_run(
+        &mut self,
+        c: usize,
+        agent: &str,
+        attempt: i64,
+        why: &'static str,
+        kill: bool,
+    ) {
         let boot = self.containers[c].boot;
         let Some(run) = self.containers[c].run(agent, attempt) else { return };
         match run.phase {
@@ -258,7 +267,15 @@ impl World {
     }
 
     /// A process is gone, or never was: it is reported until somebody takes it.
-    fn finish(&mut self, c: usize, agent: &str, attempt: i64, phase: Phase, code: Option<i32>, why: &'static str) {
+    fn finish(
+        &mut self,
+        c: usize,
+        agent: &str,
+        attempt: i64,
+        phase: Phase,
+        code: Option<i32>,
+        why: &'static str,
+    ) {
         let (t, boot) = (self.t, self.containers[c].boot);
         let Some(run) = self.containers[c].run(agent, attempt) else { return };
         (run.phase, run.code, run.reason) = (phase, code, why);
@@ -347,7 +364,8 @@ impl World {
         let boot = self.containers[c].boot;
         let verdicts = body["data"]["verdicts"].as_array().cloned().unwrap_or_default();
         for it in &verdicts {
-            let (agent, attempt) = (it["agent_id"].as_str().unwrap_or_default(), it["attempt"].as_i64());
+            let (agent, attempt) =
+                (it["agent_id"].as_str().unwrap_or_default(), it["attempt"].as_i64());
             match it["verdict"].as_str() {
                 Some("stale") => self.end_run(c, agent, attempt.unwrap_or(0), "stale", true),
                 Some("stop") => self.end_run(c, agent, attempt.unwrap_or(0), "stopped", false),

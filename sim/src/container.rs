@@ -77,9 +77,13 @@ pub(crate) enum Answer {
     Begun,
     /// Begins when the older one is gone.
     Later,
-    Already { over: bool },
+    Already {
+        over: bool,
+    },
     Stale,
-    Held { agent: String },
+    Held {
+        agent: String,
+    },
     Full,
 }
 
@@ -123,7 +127,9 @@ impl Container {
             _ => {}
         }
         let other = self.runs.values().find(|it| {
-            it.start.bead_id == start.bead_id && it.start.agent_id != start.agent_id && !it.is_over()
+            it.start.bead_id == start.bead_id
+                && it.start.agent_id != start.agent_id
+                && !it.is_over()
         });
         if let Some(other) = other {
             if other.start.attempt > start.attempt {
@@ -155,6 +161,7 @@ impl Container {
     /// The runs that are not over, for a heartbeat.
     pub(crate) fn beating(&self) -> Vec<(String, i64, String)> {
         let live = self.runs.values().filter(|it| !it.is_over() && it.phase != Phase::Waiting);
-        live.map(|it| (it.start.agent_id.clone(), it.start.attempt, it.start.job_id.clone())).collect()
+        live.map(|it| (it.start.agent_id.clone(), it.start.attempt, it.start.job_id.clone()))
+            .collect()
     }
 }

@@ -8,33 +8,99 @@ use serde_json::{Value, json};
 /// One thing that somebody asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Create { title: String, assigned: bool, criteria: bool, defer_until: Option<String>, needs: Option<String> },
-    Note { bead: String, text: String },
-    Close { bead: String },
-    Reopen { bead: String },
-    Delete { bead: String },
-    Assign { bead: String },
-    TakeBack { bead: String },
-    Criteria { bead: String },
-    Status { bead: String, to: &'static str },
-    Defer { bead: String, until: String },
-    Needs { bead: String, other: String },
-    Frees { bead: String, other: String },
-    Crew { role: &'static str },
-    Hook { agent: String, bead: String },
-    Unhook { agent: String },
+    Create {
+        title: String,
+        assigned: bool,
+        criteria: bool,
+        defer_until: Option<String>,
+        needs: Option<String>,
+    },
+    Note {
+        bead: String,
+        text: String,
+    },
+    Close {
+        bead: String,
+    },
+    Reopen {
+        bead: String,
+    },
+    Delete {
+        bead: String,
+    },
+    Assign {
+        bead: String,
+    },
+    TakeBack {
+        bead: String,
+    },
+    Criteria {
+        bead: String,
+    },
+    Status {
+        bead: String,
+        to: &'static str,
+    },
+    Defer {
+        bead: String,
+        until: String,
+    },
+    Needs {
+        bead: String,
+        other: String,
+    },
+    Frees {
+        bead: String,
+        other: String,
+    },
+    Crew {
+        role: &'static str,
+    },
+    Hook {
+        agent: String,
+        bead: String,
+    },
+    Unhook {
+        agent: String,
+    },
     Pause(bool),
-    SetAgent { agent: String, to: &'static str },
-    DeleteAgent { agent: String },
+    SetAgent {
+        agent: String,
+        to: &'static str,
+    },
+    DeleteAgent {
+        agent: String,
+    },
     Overview,
     /// By an agent.
-    Done { agent: String, bead: String },
-    Block { bead: String },
-    Checkpoint { agent: String, bead: String },
-    Alive { agent: String, bead: String },
+    Done {
+        agent: String,
+        bead: String,
+    },
+    Block {
+        bead: String,
+    },
+    Checkpoint {
+        agent: String,
+        bead: String,
+    },
+    Alive {
+        agent: String,
+        bead: String,
+    },
     /// By the container.
-    Beats { sent: i64, runs: Vec<(String, i64, String)>, now: String },
-    Exit { agent: String, attempt: i64, bead: String, reason: &'static str, code: Option<i32> },
+    Beats {
+        sent: i64,
+        runs: Vec<(String, i64, String)>,
+        now: String,
+    },
+    Exit {
+        agent: String,
+        attempt: i64,
+        bead: String,
+        reason: &'static str,
+        code: Option<i32>,
+    },
 }
 
 impl Op {
@@ -82,21 +148,25 @@ impl Op {
             Self::Crew { role } => {
                 ("POST", "/agents/get-or-create".to_owned(), json!({"role": role}))
             }
-            Self::Hook { agent: id, bead } => ("POST", agent(id, "/hook"), json!({"bead_id": bead})),
+            Self::Hook { agent: id, bead } => {
+                ("POST", agent(id, "/hook"), json!({"bead_id": bead}))
+            }
             Self::Unhook { agent: id } => ("DELETE", agent(id, "/hook"), json!({})),
             Self::Pause(off) => ("PATCH", "/config".to_owned(), json!({"dispatch_enabled": !off})),
-            Self::SetAgent { agent: id, to } => ("PATCH", agent(id, "/status"), json!({"status": to})),
+            Self::SetAgent { agent: id, to } => {
+                ("PATCH", agent(id, "/status"), json!({"status": to}))
+            }
             Self::DeleteAgent { agent: id } => ("DELETE", agent(id, ""), json!({})),
             Self::Overview => ("GET", "/status".to_owned(), Value::Null),
-            Self::Done { agent: id, .. } => ("POST", agent(id, "/done"), json!({"summary": "done"})),
+            Self::Done { agent: id, .. } => {
+                ("POST", agent(id, "/done"), json!({"summary": "done"}))
+            }
             Self::Checkpoint { agent: id, .. } => {
                 ("POST", agent(id, "/checkpoint"), json!({"data": {"step": 1}}))
             }
             Self::Alive { agent: id, .. } => ("POST", agent(id, "/heartbeat"), json!({})),
             Self::Beats { runs, now, .. } => {
-                let beat = |(agent, attempt, job): &(String, i64, String)| {
-                    json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": now})
-                };
+                let beat = |(agent, attempt, job): &(String, i64, String)| json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": now});
                 let agents: Vec<Value> = runs.iter().map(beat).collect();
                 let body = json!({"protocol": PROTOCOL, "boot_id": "boot", "agents": agents});
                 ("POST", "/heartbeats".to_owned(), body)
@@ -158,7 +228,10 @@ impl Op {
 pub(crate) enum Who {
     Person,
     /// A run, with its token.
-    Run { attempt: i64, token: String },
+    Run {
+        attempt: i64,
+        token: String,
+    },
     /// The container of this number, in this life of its service.
     Container(usize, u64),
 }

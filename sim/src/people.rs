@@ -1,6 +1,6 @@
 //! What people do, and zombies: runs that were over long ago and still have their token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -16,6 +16,8 @@ pub(crate) struct People {
     beads: Vec<String>,
     agents: Vec<String>,
     titles: u64,
+    /// Beads that are deferred for longer than it is watched for.
+    later: u64,
     /// Every run there was: agent, number, bead, token.
     pub(crate) tokens: Vec<(String, i64, String, String)>,
 }
@@ -25,7 +27,9 @@ impl People {
     pub(crate) fn told(&mut self, op: &Op, status: u16, body: &Value) {
         let Some(id) = body["data"]["id"].as_str().filter(|_| status < 300) else { return };
         match op {
-            Op::Create { .. } if !self.beads.iter().any(|it| it == id) => self.beads.push(id.to_owned()),
+            Op::Create { .. } if !self.beads.iter().any(|it| it == id) => {
+                self.beads.push(id.to_owned())
+            }
             Op::Crew { .. } if !self.agents.iter().any(|it| it == id) => {
                 self.agents.push(id.to_owned());
             }
@@ -82,7 +86,10 @@ impl World {
             53..=59 => Op::Assign { bead: bead? },
             60..=63 => Op::TakeBack { bead: bead? },
             64..=65 => Op::Criteria { bead: bead? },
-            66..=68 => Op::Status { bead: bead?, to: if self.rng.chance(500) { "open" } else { "blocked" } },
+            66..=68 => Op::Status {
+                bead: bead?,
+                to: if self.rng.chance(500) { "open" } else { "blocked" },
+            },
             69..=72 => {
                 let until = self.rng.range(1_000, 1_200_000);
                 Op::Defer { bead: bead?, until: self.now().plus(until).to_string() }
@@ -170,9 +177,22 @@ impl World {
             "deferred" if for_agents => later || view["defer_until"].is_null(),
             _ => true,
         };
+        self.people.later += u64::from(later);
         self.found.check("all that is ready is done", fine, || {
             format!("{id} is {status}, {}, 40 minutes after the faults", view["waiting"])
         });
+    }
+
+    /// Processes that nobody wants are ended within three minutes, when nothing is broken.
+    pub(crate) fn unwanted(&mut self, before: BTreeSet<(usize, i64)>) {
+        let now = self.oracle.unwanted();
+        let left: Vec<_> = before.intersection(&now).collect();
+        self.found.check("a process that is not wanted is ended", left.is_empty(), || {
+            format!("{left:?} work at closed beads for 3 minutes")
+        });
+        if self.rig.alarm.is_some() && !now.is_empty() {
+            self.plan(self.t + 180_000, Event::Unwanted(now));
+        }
     }
 
     /// The end of the healing.
@@ -192,7 +212,7 @@ impl World {
         if !self.found.wrong.is_empty() {
             return;
         }
-        let most = 8 + self.oracle.known().len() as u64;
+        let most = 8 + 10 * self.people.later;
         self.found.check("an idle rig hardly wakes", alarms <= most, || {
             format!("{alarms} times in 30 minutes of nothing")
         });

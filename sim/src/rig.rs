@@ -103,9 +103,7 @@ pub(crate) fn engine(sql: &Rc<SimSql>, settings: Settings) -> Engine<Handle> {
     let store = Store::open(Handle(Rc::clone(sql)));
     let secrets = Secrets::new(&"o".repeat(32), &"s".repeat(32));
     match (store, secrets) {
-        (Ok(store), Ok(secrets)) => {
-            Engine { store, settings, secrets, rig: "demo".to_owned() }
-        }
+        (Ok(store), Ok(secrets)) => Engine { store, settings, secrets, rig: "demo".to_owned() },
         (store, _) => panic!("the rig does not open: {:?}", store.err()),
     }
 }
@@ -206,7 +204,7 @@ impl World {
         let alarm = self.rig.alarm;
         self.rig.sql.mark("unsynced");
         let refused = self.rig.sql.refused.get();
-        let (status, body, effects) = self.handle(call);
+        let (status, body, effects, again) = self.handle(call);
         let fails = self.rig.sql.refused.get() > refused;
         if self.rng.chance(self.faults.rig_crash / 3) {
             self.rig.sql.take_back("unsynced");
@@ -217,8 +215,11 @@ impl World {
         self.rig.sql.keep("unsynced");
         if self.rng.chance(self.faults.rig_crash / 3) {
             self.say(format_args!("rig      did {}", call.op.word()));
+            // The alarm is a part of the same write.
+            self.notice(effects);
             if status < 300 {
-                self.oracle.unsure(call);
+                let now = self.now().0;
+                self.oracle.unsure(call, now);
             }
             self.crash("rig crashes after a call, unanswered");
             return None;
@@ -230,24 +231,23 @@ impl World {
             self.found.wrong.push(format!("a fault without cause: {} {body}", call.op.word()));
         }
         let now = self.now().0;
-        self.oracle.answered(call, status, &body, &mut self.found, now);
+        self.oracle.answered(call, (status, again), &body, &mut self.found, now);
         Some((status, body))
     }
 
-    fn handle(&mut self, call: &Call) -> (u16, Value, Vec<Effect>) {
+    fn handle(&mut self, call: &Call) -> (u16, Value, Vec<Effect>, bool) {
         let Some(caller) = self.caller(&call.who) else {
-            let body = serde_json::json!({"success": false, "error": "expired", "code": "unauthorized"});
-            return (401, body, Vec::new());
+            let body =
+                serde_json::json!({"success": false, "error": "expired", "code": "unauthorized"});
+            return (401, body, Vec::new(), false);
         };
         let moment = self.moment();
         let (method, path, body) = call.op.request();
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (status, body, effects, _) =
-            self.ask_api(moment, method, &path, &body, caller, call.key.as_deref());
-        (status, body, effects)
+        self.ask_api(moment, method, &path, &body, caller, call.key.as_deref())
     }
 
-    /// One request straight to the API.
+    /// One request straight to the API; last, whether it is an answer that was given before.
     pub(crate) fn ask_api(
         &self,
         moment: Moment,
@@ -256,7 +256,7 @@ impl World {
         body: &str,
         caller: Caller,
         key: Option<&str>,
-    ) -> (u16, Value, Vec<Effect>, Option<String>) {
+    ) -> (u16, Value, Vec<Effect>, bool) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let response = api::handle(
             &self.rig.engine,
@@ -273,7 +273,8 @@ impl World {
             },
         );
         let body = serde_json::from_str(&response.body).unwrap_or_default();
-        (response.status, body, response.effects, response.fault)
+        let again = response.headers.iter().any(|(name, _)| *name == "idempotency-replayed");
+        (response.status, body, response.effects, again)
     }
 
     fn notice(&mut self, effects: Vec<Effect>) {
@@ -380,7 +381,13 @@ impl World {
         let ticket = Ticket { life, tick: tick.id, call: tick.calls };
         tick.pending.insert(ticket.call, asked.clone());
         if let Asked::Start(start) = &asked {
-            self.oracle.start_asked(&start.agent_id, start.attempt, &start.bead_id, now, &mut self.found);
+            self.oracle.start_asked(
+                &start.agent_id,
+                start.attempt,
+                &start.bead_id,
+                now,
+                &mut self.found,
+            );
         }
         self.plan(self.t + CALL_MS, Event::Said(ticket, Said::Nothing));
         self.send_to_container(ticket, asked);
@@ -397,7 +404,8 @@ impl World {
         self.rig.stirred = true;
         match (asked, said) {
             (Asked::List, Said::List(list)) => {
-                let seen = list.agents.iter().map(|it| (it.attempt, !it.status.is_over())).collect();
+                let seen =
+                    list.agents.iter().map(|it| (it.attempt, !it.status.is_over())).collect();
                 self.oracle.asked(Some(&seen), now);
                 tick.list = Some(Some(*list));
             }

@@ -59,6 +59,8 @@ pub(crate) enum Event {
     Mended(Blow, usize),
     Look,
     Heal,
+    /// While it heals: which processes are not wanted; and whether they are still there.
+    Unwanted(std::collections::BTreeSet<(usize, i64)>),
 }
 
 /// Everything there is.
@@ -224,6 +226,7 @@ impl World {
                 }
             }
             Event::Heal => self.heal(),
+            Event::Unwanted(before) => self.unwanted(before),
         }
     }
 
@@ -245,7 +248,9 @@ impl World {
             self.faults_hit.hit("call lost");
             return self.soon(5_000, 10_000, Event::Again(Box::new(call)));
         }
-        if (call.key.is_some() || matches!(call.who, Who::Container(..))) && self.rng.chance(faults.2) {
+        if (call.key.is_some() || matches!(call.who, Who::Container(..)))
+            && self.rng.chance(faults.2)
+        {
             self.faults_hit.hit("call twice");
             self.soon(1, 20_000, Event::Arrives(Box::new(Call { tries: 0, ..call.clone() })));
         }
@@ -314,7 +319,11 @@ impl World {
     pub(crate) fn answer_tick(&mut self, ticket: Ticket, said: Said) {
         let lost = self.rng.chance(self.faults.lost);
         if lost {
-            let what = if matches!(said, Said::Start(_)) { "start's answer lost" } else { "list's answer lost" };
+            let what = if matches!(said, Said::Start(_)) {
+                "start's answer lost"
+            } else {
+                "list's answer lost"
+            };
             self.faults_hit.hit(what);
             return;
         }
@@ -466,5 +475,6 @@ impl World {
             }
         }
         self.send(Who::Person, crate::op::Op::Pause(false), 3);
+        self.plan(self.t + 300_000, Event::Unwanted(std::collections::BTreeSet::new()));
     }
 }

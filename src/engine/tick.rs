@@ -53,10 +53,15 @@ impl<S: Sql> Engine<S> {
         done.effects.extend(bad.iter().map(|err| fault("schedulePendingWork", None, err)));
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
-        let free = if settings.dispatch_enabled { free_slots(&crew, &settings) } else { 0 };
+        let free = if settings.dispatch_enabled || crate::mutant!(PauseIsIgnored) {
+            free_slots(&crew, &settings)
+        } else {
+            0
+        };
         match self.store.due(moment.now, free) {
             Ok(deeds) => todo.extend(deeds.into_iter().map(|it| match it.deed {
                 Deed::Claim => Command::Claim(it.bead),
+                Deed::Undefer if crate::mutant!(DeferredForEver) => Command::Saw(Vec::new()),
                 Deed::Undefer => Command::Due(it.bead),
                 Deed::Escalate => Command::EscalateAgain(it.bead),
             })),
@@ -163,6 +168,9 @@ impl<S: Sql> Engine<S> {
             // What could have been claimed and was not waits for a tick like everything else.
             wakes.push(if at <= now { active } else { at });
         }
+        if crate::mutant!(AlarmSpins) && wakes.iter().any(|at| *at > now) {
+            return Ok(Some(now));
+        }
         let soonest = now.plus(limits::ALARM_MIN_MS);
         let wake = match wakes.into_iter().min() {
             Some(at) => Some(at),
@@ -248,7 +256,11 @@ impl<S: Sql> Apply<'_, S> {
     fn suspect(&mut self, member: &Member, live: &Attempt) -> Result<(), Error> {
         let since = live.suspect_since.unwrap_or(self.now);
         let asks = live.failed_asks + 1;
-        if asks >= limits::FAILED_ASKS && self.now.since(since) >= limits::SUSPECT_MS {
+        if (asks >= limits::FAILED_ASKS || crate::mutant!(OneQuestionSuffices))
+            && (self.now.since(since) >= limits::SUSPECT_MS
+                || crate::mutant!(SilenceNeedsNoTime)
+                || crate::mutant!(OneQuestionSuffices))
+        {
             let silent = self.now.since(since) / 1_000;
             let reason = format!("the container has not answered for {silent} s");
             return self.over(member, live, End::new(State::Lost, reason));
@@ -274,6 +286,7 @@ fn due(member: &Member, now: Millis) -> Option<Command> {
             Some(Command::Start(agent))
         }
         (Some(_), Some(live)) => match live.state {
+            State::Claimed if crate::mutant!(NoRoomForEver) => None,
             State::Claimed if live.retry_at.is_none_or(|at| at <= now) => {
                 Some(Command::AskAgain(agent, live.number))
             }
@@ -287,6 +300,9 @@ fn due(member: &Member, now: Millis) -> Option<Command> {
 /// A run that was dismissed and whose grace is over is told to end at each tick, until it is gone.
 fn stop_due(member: &Member, now: Millis) -> Option<Effect> {
     let live = member.attempt.as_ref().filter(|it| it.stop_at.is_some_and(|at| at <= now))?;
+    if crate::mutant!(NothingIsStopped) {
+        return None;
+    }
     let reason = live.reason.as_deref().unwrap_or("wanted no more");
     Some(Effect::Stop {
         agent: live.agent.clone(),
@@ -319,6 +335,7 @@ fn judge(live: &Attempt, seen: &Seen, now: Millis, settings: &Settings) -> Optio
         (S::Running, Seen::Present(it)) => {
             super::runs::is_news(live, now).then(|| Judgement::Alive(activity(it, now)))
         }
+        (S::Running, Seen::Absent) if crate::mutant!(AbsentIsAlive) => None,
         (S::Running, Seen::Absent) => {
             Some(over(S::Lost, "the container does not know it any more".to_owned()))
         }
@@ -377,7 +394,8 @@ pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
         .iter()
         .filter(|it| it.agent.role == crate::agent::Role::Polecat && it.is_busy())
         .count();
-    (settings.max_agents as usize).saturating_sub(busy)
+    let more = if crate::mutant!(TooManyAgents) { 3 } else { 0 };
+    (settings.max_agents as usize + more).saturating_sub(busy)
 }
 
 pub(super) fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {

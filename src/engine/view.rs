@@ -195,6 +195,9 @@ impl<S: Sql> Engine<S> {
                 "dispatch is off (dispatch_enabled is false)".to_owned(),
             );
         }
+        if crate::mutant!(WaitsWithoutReason) {
+            return None;
+        }
         if let Some(at) = bead.not_before.filter(|at| *at > now) {
             let runs = super::beads::in_window(&bead.runs, now).len();
             let max = settings.max_attempts;
