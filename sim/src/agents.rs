@@ -122,8 +122,8 @@ impl World {
     fn plan_of(&mut self, start: &StartAgent) -> Vec<(i64, Act)> {
         let (agent, bead) = (start.agent_id.clone(), start.bead_id.clone());
         let mut plan = Vec::new();
-        let slow = !self.healing && self.rng.chance(150);
-        for n in 0..self.rng.range(0, if slow { 6 } else { 2 }) {
+        let slow = !self.healing && self.rng.chance(if self.faults.storm { 900 } else { 150 });
+        for n in 0..self.rng.range(i64::from(self.faults.storm) * 3, if slow { 6 } else { 3 }) {
             let wait = self.rng.range(1_000, if slow { 200_000 } else { 30_000 });
             let op = match self.rng.below(4) {
                 0 => Op::Checkpoint { agent: agent.clone(), bead: bead.clone() },

@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 36] = [
+pub(crate) const FAULTS: [&str; 38] = [
     "call lost",
     "call late",
     "call twice",
@@ -41,6 +41,8 @@ pub(crate) const FAULTS: [&str; 36] = [
     "agent lingers after its close",
     "zombie speaks",
     "agent says it twice",
+    "one run in two containers",
+    "container restarts all the time",
 ];
 
 /// How often, in a thousand; and what may happen by itself.
@@ -57,6 +59,8 @@ pub(crate) struct Faults {
     /// Agents that do not do what they should.
     pub(crate) bad_agents: u32,
     pub(crate) zombies: u32,
+    /// Whether the container restarts all the time.
+    pub(crate) storm: bool,
     /// Big things, one at a time.
     pub(crate) blows: Vec<Blow>,
 }
@@ -92,6 +96,7 @@ impl Faults {
             refused: some(150),
             bad_agents: some(900),
             zombies: some(300),
+            storm: false,
             blows: Vec::new(),
         };
         let all = [
@@ -110,6 +115,10 @@ impl Faults {
         match rng.below(8) {
             0 => faults.blows.push(Blow::Restored),
             1 => faults.blows.push(Blow::Clock),
+            2 if rng.chance(500) => {
+                faults =
+                    Self { storm: true, blows: vec![Blow::ContainerRestarts], ..Self::default() };
+            }
             _ => {}
         }
         faults

@@ -7,111 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::known::{ASKS, Bead, Known, Run};
 use crate::op::{Call, Op, Who};
-use crate::trace::Counts;
+use crate::rules::Findings;
 
 /// Two processes may work at one bead for so long, in milliseconds: a container that is cut off suspends before.
 const OVERLAP_MAX_MS: i64 = 180_000;
 
-/// Silence ends a run after so many questions without an answer …
-const ASKS: u32 = 3;
-
-/// … over so long, in milliseconds.
-const SILENCE_MS: i64 = 180_000;
-
-/// Runs of a bead in a day that fail …
-const FAILURES_MAX: usize = 5;
-
-/// … and all of them, with those that are lost with their container.
-const STARTS_MAX: usize = 15;
-
 /// Runs at once, as the simulated rig is set.
 const AGENTS_MAX: usize = 3;
-
-/// A day, in milliseconds.
-const DAY_MS: i64 = 86_400_000;
-
-/// The first wait after a failure, in milliseconds; the next ones are not shorter.
-const BACK_OFF_MS: [i64; 4] = [30_000, 60_000, 120_000, 300_000];
-
-/// What is checked. A long run in which one of them never applied shows nothing about it.
-pub(crate) const RULES: [&str; 28] = [
-    "an acknowledged bead is there",
-    "an acknowledged note is there",
-    "a call with a key is done once",
-    "a closed bead stays closed until a person opens it",
-    "nothing closes a bead but a close or a done",
-    "numbers of runs grow",
-    "the same number is the same run",
-    "at most one run writes",
-    "a run that is over writes nothing",
-    "two processes at one bead end soon",
-    "failures in a day are bounded",
-    "starts in a day are bounded",
-    "a failed run is tried again after a wait",
-    "a closed bead is not started",
-    "a bead that was taken back is not started",
-    "a bead without criteria is not started",
-    "a deferred bead is not started before its time",
-    "a blocked bead is not started",
-    "nothing is started while paused",
-    "no more agents than allowed",
-    "a silent run is given up only after three questions over 180 s",
-    "a refusal has a code and a reason",
-    "a waiting bead says why, and when",
-    "what gave up says why, and it is so",
-    "a process that is not wanted is ended",
-    "the alarm does not spin",
-    "all that is ready is done",
-    "an idle rig hardly wakes",
-];
-
-/// What is known of a yes or no.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Known {
-    #[default]
-    No,
-    Maybe,
-    Yes,
-}
-
-/// One run, as the rig asked for it.
-#[derive(Clone, Debug)]
-struct Run {
-    number: i64,
-    asked_at: i64,
-    /// Something that explains why it is over: what, is for the reader of the trace.
-    explained: bool,
-    /// Its end was acknowledged, or a person took its bead: nothing that it says may be taken.
-    over: bool,
-    /// Somebody took its bead from it, or may have: that it ends then is no failure.
-    off: bool,
-    /// When the rig could first know that it is over.
-    ended_at: Option<i64>,
-    /// When its failure was acknowledged.
-    failed_at: Option<i64>,
-    unanswered: u32,
-    first_unanswered: i64,
-}
-
-/// One bead, as people were told.
-#[derive(Clone, Debug, Default)]
-struct Bead {
-    title: String,
-    closed: Known,
-    deleted: Known,
-    assigned: Known,
-    criteria: Known,
-    deferred: Option<(i64, Known)>,
-    needs: BTreeMap<String, Known>,
-    notes: BTreeSet<String>,
-    hooked: bool,
-    /// It was made by a call whose first answer was lost: it may have been worked at since.
-    learnt_late: bool,
-    runs: Vec<Run>,
-    /// The first of `runs` that counts: a person's reopening starts anew.
-    epoch: usize,
-}
 
 /// What is known, and what was found wrong.
 #[derive(Clone, Default)]
@@ -125,26 +29,6 @@ pub(crate) struct Oracle {
     /// Whether a person chose an agent: the bound on how many is the scheduler's.
     hand_hooked: bool,
     keyed: BTreeSet<String>,
-}
-
-/// The part that a restored rig does not forget.
-pub(crate) struct Findings {
-    pub(crate) rules: Counts,
-    pub(crate) wrong: Vec<String>,
-}
-
-impl Findings {
-    pub(crate) fn new() -> Self {
-        Self { rules: Counts::expecting(&RULES), wrong: Vec::new() }
-    }
-
-    /// One rule, applied once.
-    pub(crate) fn check(&mut self, rule: &'static str, holds: bool, why: impl FnOnce() -> String) {
-        self.rules.hit(rule);
-        if !holds {
-            self.wrong.push(format!("{rule}: {}", why()));
-        }
-    }
 }
 
 impl Oracle {
@@ -358,6 +242,7 @@ impl Oracle {
             let newest = bead.runs.last().map(|it| it.number);
             if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
                 run.unanswered = 0;
+                (run.heard, run.lost) = (true, false);
                 if matches!(call.op, Op::Beats { .. }) {
                     found.check(
                         "a run that is over writes nothing",
@@ -425,11 +310,13 @@ impl Oracle {
             return;
         }
         // A number may be given before another and asked for after it, but not at one bead or to one agent.
-        let before = |it: &&(&i64, &(String, String))| it.1.0 == agent || it.1.1 == id;
+        let before = |it: &(&i64, &(String, String))| it.1.0 == agent || it.1.1 == id;
         let top = self.numbers.iter().rev().find(before).map_or(0, |it| *it.0);
         found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
         self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
         let waits_for = self.blocker(id);
+        // A number is the time at which it was given, or a little later.
+        let fresh = number >= now;
         let paused = self.paused;
         let live = |it: &Bead| {
             it.runs.last().is_some_and(|run| !run.explained && !run.over && run.unanswered < ASKS)
@@ -451,18 +338,21 @@ impl Oracle {
         if !bead.hooked {
             let rules = [
                 ("a bead that was taken back is not started", bead.assigned != Known::No),
-                ("a bead without criteria is not started", bead.criteria != Known::No),
-                ("nothing is started while paused", paused != Known::Yes),
+                // What was claimed before a crash is asked for after it, whatever came between.
+                ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
+                ("nothing is started while paused", !fresh || paused != Known::Yes),
             ];
             for (rule, holds) in rules {
                 found.check(rule, holds, || say("it must not"));
             }
             if let Some((until, Known::Yes)) = bead.deferred {
-                found.check("a deferred bead is not started before its time", now >= until, || {
-                    say(&format!("it is deferred for {} ms more", until - now))
-                });
+                found.check(
+                    "a deferred bead is not started before its time",
+                    !fresh || now >= until,
+                    || say(&format!("it is deferred for {} ms more", until - now)),
+                );
             }
-            found.check("a blocked bead is not started", waits_for.is_none(), || {
+            found.check("a blocked bead is not started", !fresh || waits_for.is_none(), || {
                 say(&format!("it waits for {waits_for:?}"))
             });
         }
@@ -476,6 +366,8 @@ impl Oracle {
             off: false,
             ended_at: None,
             failed_at: None,
+            heard: false,
+            lost: false,
             unanswered: 0,
             first_unanswered: 0,
         });
@@ -509,6 +401,7 @@ impl Oracle {
                         run.explained = true;
                         // One that is not known any more is lost, which is no failure.
                         run.off |= gone.is_none();
+                        run.lost = run.heard && gone.is_none();
                         run.ended_at = run.ended_at.or(Some(now));
                     }
                 }
@@ -620,96 +513,6 @@ impl Oracle {
             found.check("a call with a key is done once", n <= 1, || {
                 format!("{title:?} is there {n} times")
             });
-        }
-    }
-}
-
-impl Known {
-    fn max_of(self, other: Self) -> Self {
-        if self == Self::Yes || other == Self::Yes { Self::Yes } else { other }
-    }
-}
-
-impl Bead {
-    /// Nothing that its runs say may be taken from now on.
-    fn dismiss(&mut self) {
-        for run in &mut self.runs {
-            run.over = true;
-        }
-    }
-
-    fn count_starts(&self, id: &str, now: i64, found: &mut Findings) {
-        let today: Vec<&Run> = self
-            .runs
-            .iter()
-            .skip(self.epoch)
-            .filter(|it| now - it.asked_at < DAY_MS - 60_000)
-            .collect();
-        let failed = today.iter().filter(|it| it.failed_at.is_some()).count();
-        found.check("failures in a day are bounded", failed < FAILURES_MAX, || {
-            format!("{id} is started after {failed} failures")
-        });
-        found.check("starts in a day are bounded", today.len() < STARTS_MAX, || {
-            format!("{id} is started after {} starts", today.len())
-        });
-        if let Some(at) = today.last().and_then(|it| it.failed_at) {
-            let wait = BACK_OFF_MS[failed.clamp(1, BACK_OFF_MS.len()) - 1];
-            found.check("a failed run is tried again after a wait", now - at >= wait, || {
-                format!("{id} is started {} ms after its failure {failed}", now - at)
-            });
-        }
-    }
-
-    fn silence(&self, id: &str, now: i64, found: &mut Findings) {
-        let Some(run) = self.runs.last().filter(|it| !it.explained) else { return };
-        let (asks, over) = (run.unanswered, now - run.first_unanswered);
-        let rule = "a silent run is given up only after three questions over 180 s";
-        found.check(rule, asks >= ASKS && over >= SILENCE_MS, || {
-            format!("{id}: run {} after {asks} over {over} ms", run.number)
-        });
-    }
-
-    fn seen_status(&mut self, id: &str, view: &Value, alarm: bool, found: &mut Findings) {
-        let status = view["status"].as_str().unwrap_or_default();
-        match (self.closed, status == "closed") {
-            (Known::Yes, closed) => {
-                found.check("a closed bead stays closed until a person opens it", closed, || {
-                    format!("{id} is {status}")
-                });
-            }
-            (Known::No, closed) => {
-                found.check("nothing closes a bead but a close or a done", !closed, || {
-                    format!("{id} is closed")
-                });
-            }
-            (Known::Maybe, closed) => {
-                self.closed = if closed { Known::Yes } else { Known::No };
-            }
-        }
-        if status == "open" && view["assignee"] == "agent" {
-            let reason = view["waiting"]["reason"].as_str().unwrap_or_default();
-            let timeless =
-                ["no_acceptance_criteria", "blocked_by", "dispatch_paused"].contains(&reason);
-            found.check(
-                "a waiting bead says why, and when",
-                !reason.is_empty() && (timeless || alarm),
-                || format!("{id} is open, {}, alarm {alarm}", view["waiting"]),
-            );
-        }
-        let code = view["failure"]["code"].as_str().unwrap_or_default();
-        let runs = self.runs.len();
-        let needed = match code {
-            // One or two may have been claimed and never asked for.
-            "attempts_exhausted" => FAILURES_MAX - 1,
-            "lost_too_often" => 8,
-            _ => 0,
-        };
-        if status == "failed" || needed > 0 {
-            found.check(
-                "what gave up says why, and it is so",
-                !code.is_empty() && (runs >= needed || self.learnt_late),
-                || format!("{id} is {status} ({code}) after {runs} runs"),
-            );
         }
     }
 }

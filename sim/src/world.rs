@@ -15,10 +15,11 @@ use beadrig::settings::Settings;
 use crate::container::Container;
 use crate::faults::{Blow, FAULTS, Faults};
 use crate::op::{Call, Who};
-use crate::oracle::{Findings, Oracle};
+use crate::oracle::Oracle;
 use crate::people::People;
 use crate::rig::{Asked, Rig, Said, Ticket};
 use crate::rng::Rng;
+use crate::rules::Findings;
 use crate::sql::SimSql;
 use crate::trace::{Counts, Trace};
 
@@ -163,7 +164,8 @@ impl World {
     }
 
     fn go(&mut self) {
-        let heal = self.rng.range(20, 150) * 60_000;
+        let heal = if self.faults.storm { (100, 150) } else { (15, 100) };
+        let heal = self.rng.range(heal.0, heal.1) * 60_000;
         self.plan(0, Event::People);
         self.plan(heal, Event::Heal);
         self.soon(60_000, 600_000, Event::Blow);
@@ -348,7 +350,12 @@ impl World {
         if self.healing {
             return;
         }
-        self.soon(120_000, 1_500_000, Event::Blow);
+        if self.faults.storm {
+            self.faults_hit.hit("container restarts all the time");
+            self.soon(5_000, 60_000, Event::Blow);
+        } else {
+            self.soon(120_000, 1_500_000, Event::Blow);
+        }
         let blows = self.faults.blows.clone();
         let Some(&blow) = self.rng.pick(&blows) else { return };
         let c = self.current;

@@ -229,6 +229,7 @@ impl<S: Sql> Apply<'_, S> {
             }
             _ if crate::mutant!(ExitCloses) && end.exit_code == Some(0) => {
                 bead.status = bead.status.after(bead::Event::Closed)?;
+                bead.closed_at = Some(self.now);
                 bead.hooked_by = None;
             }
             // A run that said `done` has let go of its bead by then.
