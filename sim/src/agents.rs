@@ -184,10 +184,10 @@ impl World {
         self.plan(t + limit, Event::TimeLimit(c, boot, agent.to_owned(), attempt));
         self.plan(t + 50, Event::EarlyBeat(c, boot));
         self.say(format_args!("cont {c}   run {attempt} on {bead} is up"));
-        if !self.containers[c].suspended {
-            if self.oracle.process((c, attempt), &bead, true, t, &mut self.found) {
-                self.faults_hit.hit("one run in two containers");
-            }
+        if !self.containers[c].suspended
+            && self.oracle.process((c, attempt), &bead, true, t, &mut self.found)
+        {
+            self.faults_hit.hit("one run in two containers");
         }
     }
 
@@ -349,11 +349,12 @@ impl World {
     pub(crate) fn answered(&mut self, call: &Call, status: u16, body: &Value) {
         let retry = status == 500 && call.tries > 0;
         match (&call.who, &call.op) {
-            (Who::Container(c, boot), Op::Beats { sent, .. }) => {
-                if self.containers[*c].boot == *boot && status == 200 {
-                    self.verdicts(*c, *sent, body);
-                }
+            (Who::Container(c, boot), Op::Beats { sent, .. })
+                if self.containers[*c].boot == *boot && status == 200 =>
+            {
+                self.verdicts(*c, *sent, body);
             }
+            (_, Op::Beats { .. }) => {}
             _ if retry => self.soon(1_000, 10_000, Event::Again(Box::new(call.clone()))),
             (Who::Person, op) => self.people.told(op, status, body),
             _ => {}

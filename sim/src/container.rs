@@ -23,6 +23,7 @@ pub(crate) const PLACES: usize = 8;
 
 /// One container.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way to be broken, and they combine")]
 pub(crate) struct Container {
     pub(crate) up: bool,
     /// It takes requests and answers none.
@@ -115,7 +116,7 @@ impl Container {
 
     /// Some that are wedged say nothing of themselves either.
     pub(crate) fn is_mute(&self) -> bool {
-        self.wedged && self.boot % 2 == 0
+        self.wedged && self.boot.is_multiple_of(2)
     }
 
     /// What a start is answered, before anything is done about it.

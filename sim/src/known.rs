@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::op::{Call, Op, Who};
 use crate::rules::Findings;
 
 /// Silence ends a run after so many questions without an answer …
@@ -38,6 +39,10 @@ pub(crate) enum Known {
 
 /// One run, as the rig asked for it.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something that is known of it, and they combine"
+)]
 pub(crate) struct Run {
     pub(crate) number: i64,
     pub(crate) asked_at: i64,
@@ -84,6 +89,69 @@ impl Known {
 }
 
 impl Bead {
+    /// What a call about it that was done, or (not told) may have been, makes of what is known.
+    pub(crate) fn changed(&mut self, call: &Call, told: bool) {
+        let sure = if told { Known::Yes } else { Known::Maybe };
+        let person = call.who == Who::Person;
+        let explains = !matches!(
+            call.op,
+            Op::Note { .. } | Op::Checkpoint { .. } | Op::Alive { .. } | Op::Criteria { .. }
+        );
+        if explains && !matches!(call.op, Op::Exit { .. }) {
+            for run in &mut self.runs {
+                (run.explained, run.off) = (true, true);
+            }
+        }
+        match &call.op {
+            Op::Note { text, .. } if told => {
+                self.notes.insert(text.clone());
+            }
+            Op::Close { .. } | Op::Done { .. } => {
+                if sure == Known::Yes {
+                    if self.closed != Known::Yes && person {
+                        self.dismiss();
+                    }
+                    self.closed = Known::Yes;
+                } else if self.closed == Known::No {
+                    self.closed = Known::Maybe;
+                }
+            }
+            Op::Reopen { .. } | Op::Status { .. } | Op::Defer { .. } | Op::Block { .. } => {
+                if person || self.closed != Known::Yes {
+                    self.closed = if told { Known::No } else { Known::Maybe };
+                }
+                if person {
+                    self.epoch = self.runs.len();
+                }
+                if let Op::Defer { until, .. } = &call.op {
+                    let at = beadrig::id::Millis::parse(until).map_or(0, |it| it.0);
+                    self.deferred = Some((at, sure));
+                }
+            }
+            Op::Delete { .. } => self.deleted = self.deleted.max_of(sure),
+            Op::Assign { .. } => {
+                self.assigned = if told { Known::Yes } else { Known::Maybe };
+            }
+            Op::TakeBack { .. } => {
+                if told && self.assigned == Known::Yes && !self.hooked {
+                    self.dismiss();
+                }
+                self.assigned = if told { Known::No } else { Known::Maybe };
+                self.epoch = self.runs.len();
+            }
+            Op::Criteria { .. } => self.criteria = sure,
+            Op::Needs { other, .. } => {
+                let before = self.needs.get(other).copied().unwrap_or_default();
+                self.needs.insert(other.clone(), before.max_of(sure));
+            }
+            Op::Frees { other, .. } => {
+                self.needs.insert(other.clone(), if told { Known::No } else { Known::Maybe });
+            }
+            Op::Hook { .. } => self.hooked = true,
+            _ => {}
+        }
+    }
+
     /// Nothing that its runs say may be taken from now on.
     pub(crate) fn dismiss(&mut self) {
         for run in &mut self.runs {

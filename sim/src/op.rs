@@ -166,8 +166,8 @@ impl Op {
             }
             Self::Alive { agent: id, .. } => ("POST", agent(id, "/heartbeat"), json!({})),
             Self::Beats { runs, now, .. } => {
-                let beat = |(agent, attempt, job): &(String, i64, String)| json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": now});
-                let agents: Vec<Value> = runs.iter().map(beat).collect();
+                let one = |(agent, attempt, job): &(String, i64, String)| json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": now});
+                let agents: Vec<Value> = runs.iter().map(one).collect();
                 let body = json!({"protocol": PROTOCOL, "boot_id": "boot", "agents": agents});
                 ("POST", "/heartbeats".to_owned(), body)
             }

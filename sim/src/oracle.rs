@@ -111,33 +111,11 @@ impl Oracle {
         found: &mut Findings,
         now: i64,
     ) {
-        let sure = if told.is_some() { Known::Yes } else { Known::Maybe };
-        let person = call.who == Who::Person;
         if told.is_some() {
             self.heard(call, body, found);
         }
-        if let Op::Create { title, assigned, criteria, needs, .. } = &call.op {
-            let Some(id) = body["data"]["id"].as_str() else { return };
-            if !self.beads.contains_key(id) {
-                let yes = |it: bool| if it { Known::Yes } else { Known::No };
-                let bead = Bead {
-                    title: title.clone(),
-                    learnt_late: call.key.is_some() && call.tries < 2,
-                    assigned: yes(*assigned),
-                    criteria: yes(*criteria),
-                    needs: needs.iter().map(|it| (it.clone(), Known::Yes)).collect(),
-                    deferred: body["data"]["defer_until"]
-                        .as_str()
-                        .and_then(beadrig::id::Millis::parse)
-                        .map(|at| (at.0, Known::Yes)),
-                    ..Bead::default()
-                };
-                self.beads.insert(id.to_owned(), bead);
-                if call.key.is_some() {
-                    self.keyed.insert(title.clone());
-                }
-            }
-            return;
+        if matches!(call.op, Op::Create { .. }) {
+            return self.made(call, body);
         }
         match &call.op {
             Op::Pause(true) => self.paused = if told.is_some() { Known::Yes } else { Known::Maybe },
@@ -160,63 +138,31 @@ impl Oracle {
         let id = id.to_owned();
         self.fences(call, &id, told.is_some(), found, now);
         let Some(bead) = self.beads.get_mut(&id) else { return };
-        let explains = !matches!(
-            call.op,
-            Op::Note { .. } | Op::Checkpoint { .. } | Op::Alive { .. } | Op::Criteria { .. }
-        );
-        if explains && !matches!(call.op, Op::Exit { .. }) {
-            for run in &mut bead.runs {
-                (run.explained, run.off) = (true, true);
+        bead.changed(call, told.is_some());
+    }
+
+    /// A bead was made, if nobody knew of it before.
+    fn made(&mut self, call: &Call, body: &Value) {
+        let Op::Create { title, assigned, criteria, needs, .. } = &call.op else { return };
+        let Some(id) = body["data"]["id"].as_str() else { return };
+        if !self.beads.contains_key(id) {
+            let yes = |it: bool| if it { Known::Yes } else { Known::No };
+            let bead = Bead {
+                title: title.clone(),
+                learnt_late: call.key.is_some() && call.tries < 2,
+                assigned: yes(*assigned),
+                criteria: yes(*criteria),
+                needs: needs.iter().map(|it| (it.clone(), Known::Yes)).collect(),
+                deferred: body["data"]["defer_until"]
+                    .as_str()
+                    .and_then(beadrig::id::Millis::parse)
+                    .map(|at| (at.0, Known::Yes)),
+                ..Bead::default()
+            };
+            self.beads.insert(id.to_owned(), bead);
+            if call.key.is_some() {
+                self.keyed.insert(title.clone());
             }
-        }
-        match &call.op {
-            Op::Note { text, .. } if told.is_some() => {
-                bead.notes.insert(text.clone());
-            }
-            Op::Close { .. } | Op::Done { .. } => {
-                if sure == Known::Yes {
-                    if bead.closed != Known::Yes && person {
-                        bead.dismiss();
-                    }
-                    bead.closed = Known::Yes;
-                } else if bead.closed == Known::No {
-                    bead.closed = Known::Maybe;
-                }
-            }
-            Op::Reopen { .. } | Op::Status { .. } | Op::Defer { .. } | Op::Block { .. } => {
-                if person || bead.closed != Known::Yes {
-                    bead.closed = if told.is_some() { Known::No } else { Known::Maybe };
-                }
-                if person {
-                    bead.epoch = bead.runs.len();
-                }
-                if let Op::Defer { until, .. } = &call.op {
-                    let at = beadrig::id::Millis::parse(until).map_or(0, |it| it.0);
-                    bead.deferred = Some((at, sure));
-                }
-            }
-            Op::Delete { .. } => bead.deleted = bead.deleted.max_of(sure),
-            Op::Assign { .. } => {
-                bead.assigned = if told.is_some() { Known::Yes } else { Known::Maybe };
-            }
-            Op::TakeBack { .. } => {
-                if told.is_some() && bead.assigned == Known::Yes && !bead.hooked {
-                    bead.dismiss();
-                }
-                bead.assigned = if told.is_some() { Known::No } else { Known::Maybe };
-                bead.epoch = bead.runs.len();
-            }
-            Op::Criteria { .. } => bead.criteria = sure,
-            Op::Needs { other, .. } => {
-                let before = bead.needs.get(other).copied().unwrap_or_default();
-                bead.needs.insert(other.clone(), before.max_of(sure));
-            }
-            Op::Frees { other, .. } => {
-                bead.needs
-                    .insert(other.clone(), if told.is_some() { Known::No } else { Known::Maybe });
-            }
-            Op::Hook { .. } => bead.hooked = true,
-            _ => {}
         }
     }
 
@@ -485,7 +431,7 @@ impl Oracle {
         let there = status == 200 && view["title"] == bead.title.as_str();
         match bead.deleted {
             Known::No => {
-                found.check("an acknowledged bead is there", there, || format!("{id}: {status}"))
+                found.check("an acknowledged bead is there", there, || format!("{id}: {status}"));
             }
             Known::Yes => found
                 .check("an acknowledged bead is there", status == 404, || format!("{id} is back")),

@@ -28,7 +28,7 @@ impl People {
         let Some(id) = body["data"]["id"].as_str().filter(|_| status < 300) else { return };
         match op {
             Op::Create { .. } if !self.beads.iter().any(|it| it == id) => {
-                self.beads.push(id.to_owned())
+                self.beads.push(id.to_owned());
             }
             Op::Crew { .. } if !self.agents.iter().any(|it| it == id) => {
                 self.agents.push(id.to_owned());

@@ -69,6 +69,8 @@ struct Tick {
     id: u64,
     stage: u8,
     asked: i64,
+    /// If it asked: what came of it.
+    #[expect(clippy::option_option, reason = "not asked, no answer, an answer")]
     list: Option<Option<AgentList>>,
     pending: BTreeMap<u64, Asked>,
     wakes: Vec<i64>,
