@@ -6,6 +6,7 @@ use beadrig::wire::container::{AgentList, AgentStatus, Phase as Wire, StartAgent
 use serde_json::Value;
 
 use crate::container::{Act, Answer, Container, LEASE_MS, Phase, Run};
+use crate::faults::EVERY_ONE;
 use crate::op::{Call, Op, Who};
 use crate::rig::{Asked, Said, Ticket};
 use crate::world::{Event, World};
@@ -134,7 +135,8 @@ impl World {
         }
         let wait = self.rng.range(1_000, 60_000);
         if self.rng.chance(self.faults.bad_agents) {
-            match self.rng.below(5) {
+            let all = self.faults.bad_agents >= EVERY_ONE;
+            match if all { 4 } else { self.rng.below(5) } {
                 0 => {
                     self.faults_hit.hit("agent hangs");
                     return plan;

@@ -45,6 +45,9 @@ pub(crate) const FAULTS: [&str; 38] = [
     "container restarts all the time",
 ];
 
+/// Every agent that is started dies.
+pub(crate) const EVERY_ONE: u32 = 1_000;
+
 /// How often, in a thousand; and what may happen by itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
@@ -115,6 +118,9 @@ impl Faults {
         match rng.below(8) {
             0 => faults.blows.push(Blow::Restored),
             1 => faults.blows.push(Blow::Clock),
+            3 if rng.chance(500) => {
+                faults = Self { bad_agents: EVERY_ONE, ..Self::default() };
+            }
             2 if rng.chance(500) => {
                 faults =
                     Self { storm: true, blows: vec![Blow::ContainerRestarts], ..Self::default() };

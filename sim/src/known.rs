@@ -11,7 +11,7 @@ use crate::rules::Findings;
 pub(crate) const ASKS: u32 = 3;
 
 /// … over so long, in milliseconds.
-const SILENCE_MS: i64 = 180_000;
+pub(crate) const SILENCE_MS: i64 = 180_000;
 
 /// Runs of a bead in a day that fail …
 const FAILURES_MAX: usize = 5;

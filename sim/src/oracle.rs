@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::known::{ASKS, Bead, Known, Run};
+use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
 use crate::op::{Call, Op, Who};
 use crate::rules::Findings;
 
@@ -211,7 +211,9 @@ impl Oracle {
                     let fresh = !run.over;
                     run.over = true;
                     let failed = matches!(*reason, "exited" | "signal" | "spawn_failed");
-                    if fresh && failed && !run.off && bead.closed == Known::No {
+                    // Given up as lost before it was heard of: that is no failure.
+                    let late = run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
+                    if fresh && failed && !late && !run.off && bead.closed == Known::No {
                         run.failed_at = run.ended_at.or(Some(now));
                     }
                 }
