@@ -165,7 +165,7 @@ impl World {
 
     fn go(&mut self) {
         let long = self.faults.storm || self.faults.bad_agents >= crate::faults::EVERY_ONE;
-        let heal = if long { (100, 150) } else { (15, 100) };
+        let heal = if long { (100, 150) } else { (12, 75) };
         let heal = self.rng.range(heal.0, heal.1) * 60_000;
         self.plan(0, Event::People);
         self.plan(heal, Event::Heal);
