@@ -16,6 +16,7 @@ pub mod hall;
 pub mod id;
 pub mod limits;
 pub mod molecule;
+pub mod mutant;
 pub mod refusal;
 pub mod review;
 pub mod settings;

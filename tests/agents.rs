@@ -51,6 +51,19 @@ fn restarted() -> AgentList {
     AgentList { boot_id: "b".to_owned(), protocol: PROTOCOL, agents: Vec::new() }
 }
 
+/// An agent that asked for help and then said that it is done was told that it is: the bead stayed blocked.
+#[test]
+fn who_set_its_bead_blocked_is_not_told_that_it_is_done() {
+    let (mut rig, bead, start) = at_work();
+    let me = agent(&start);
+    let path = format!("/beads/{bead}");
+    let (status, answer) = rig.call(&me, "PATCH", &path, r#"{"status":"blocked"}"#);
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = rig.call(&me, "POST", &format!("/agents/{}/done", start.agent_id), "{}");
+    assert_eq!((status, answer["code"].as_str()), (409, Some("stale_attempt")), "{answer}");
+    assert_eq!(rig.tell(&bead), "blocked attempts=1");
+}
+
 /// Trap 1: a container that did not know an agent any more was taken for one that says nothing, so that an agent
 /// that crashed stayed at work for ever.
 #[test]

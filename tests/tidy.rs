@@ -11,8 +11,10 @@ const FILE_LINES_MAX: usize = 600;
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    let mut dirs: Vec<PathBuf> =
-        ["src", "container", "cli", "xtask", "tests"].iter().map(|it| root.join(it)).collect();
+    let mut dirs: Vec<PathBuf> = ["src", "container", "cli", "sim", "xtask", "tests"]
+        .iter()
+        .map(|it| root.join(it))
+        .collect();
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

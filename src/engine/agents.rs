@@ -53,7 +53,8 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn free_polecat(&mut self) -> Result<Agent, Error> {
         let (crew, _) = self.store().crew()?;
         let polecats = || crew.iter().filter(|it| it.agent.role == Role::Polecat);
-        let max = self.settings()?.max_agents as usize;
+        let more = if crate::mutant!(TooManyAgents) { 3 } else { 0 };
+        let max = self.settings()?.max_agents as usize + more;
         if polecats().filter(|it| it.is_busy()).count() >= max {
             let message = format!(
                 "all {max} agents of the rig are at work; wait until one is done, raise max_agents in the rig's \
@@ -72,7 +73,8 @@ impl<S: Sql> Apply<'_, S> {
 
     /// The next agent of a role under a name that is free.
     fn next_agent(&mut self, role: Role, crew: &[Member]) -> Result<Agent, Error> {
-        let max = self.settings()?.max_agents as usize;
+        let more = if crate::mutant!(TooManyAgents) { 3 } else { 0 };
+        let max = self.settings()?.max_agents as usize + more;
         // One that was set aside and holds nothing is in nobody's way: the rest must go on.
         let counts = |it: &&Member| {
             it.agent.role == Role::Polecat && (it.is_busy() || it.agent.mark.is_none())
@@ -225,6 +227,7 @@ impl<S: Sql> Apply<'_, S> {
             if let Some(live) = &member.attempt
                 && live.number == claims.attempt
                 && live.outcome == Some(attempt::State::Done)
+                && self.bead(&live.bead)?.status != Status::Blocked
             {
                 return Ok(Reply::Done); // Its answer was lost, and it says so again.
             }

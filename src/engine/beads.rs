@@ -166,6 +166,7 @@ impl<S: Sql> Apply<'_, S> {
         let fields = fields::changed(&before, &bead);
         let taken_back =
             before.is_for_agents() && !bead.is_for_agents() && before.hooked_by.is_some();
+        let taken_back = taken_back && !crate::mutant!(TakenBackGoesOn);
         if let Some(status) = status {
             self.set_status(by, speaker, &mut bead, status, reason)?;
         } else if taken_back {
@@ -285,6 +286,9 @@ impl<S: Sql> Apply<'_, S> {
         let before = self.bead(id)?;
         owns(by, speaker.as_ref(), &before)?;
         let text = check::note(text)?;
+        if crate::mutant!(NotesAreLost) {
+            return Ok(Reply::Bead(Box::new(before)));
+        }
         let author = speaker.map_or_else(|| actor(by).to_owned(), |it| it.agent.name);
         let mut bead = before.clone();
         let n = self.write_note(&mut bead, &author, text)?;

@@ -71,6 +71,7 @@ pub(super) fn judge(
             let at = activity(it, now);
             is_news(live, at, now).then_some(Judgement::Alive(at))
         }
+        (S::Running, Seen::Absent) if crate::mutant!(AbsentIsAlive) => None,
         (S::Running, Seen::Absent) => {
             Some(over(S::Lost, "the container does not know it any more".to_owned()))
         }
@@ -222,7 +223,11 @@ impl<S: Sql> Apply<'_, S> {
     fn suspect(&mut self, member: &Member, live: &Attempt) -> Result<(), Error> {
         let since = live.suspect_since.unwrap_or(self.now);
         let asks = live.failed_asks + 1;
-        if asks >= limits::FAILED_ASKS && self.now.since(since) >= limits::SUSPECT_MS {
+        if (asks >= limits::FAILED_ASKS || crate::mutant!(OneQuestionSuffices))
+            && (self.now.since(since) >= limits::SUSPECT_MS
+                || crate::mutant!(SilenceNeedsNoTime)
+                || crate::mutant!(OneQuestionSuffices))
+        {
             let silent = self.now.since(since) / 1_000;
             let reason = format!("the container has not answered for {silent} s");
             return self.over(member, live, End::new(State::Lost, reason));

@@ -22,7 +22,9 @@ impl<S: Sql> Apply<'_, S> {
             let member = crew.iter().find(|it| it.agent.id == beat.agent_id);
             let live = member.and_then(|it| it.attempt.as_ref());
             let advice = match (member, live) {
-                (Some(member), Some(live)) if live.number == beat.attempt => {
+                (Some(member), Some(live))
+                    if live.number == beat.attempt || crate::mutant!(AnyHeartbeatIsTaken) =>
+                {
                     let activity = Millis::parse(&beat.last_activity_at).unwrap_or(self.now);
                     let activity = activity.min(self.now);
                     match live.state {
@@ -34,7 +36,8 @@ impl<S: Sql> Apply<'_, S> {
                         }
                         _ => {}
                     }
-                    let stop = live.stop_at.is_some_and(|at| at <= self.now);
+                    let stop = live.stop_at.is_some_and(|at| at <= self.now)
+                        && !crate::mutant!(NothingIsStopped);
                     if stop { Advice::Stop } else { Advice::Ok }
                 }
                 _ => Advice::Stale,
@@ -60,7 +63,7 @@ impl<S: Sql> Apply<'_, S> {
         let number = number.ok_or_else(|| Refusal::invalid("attempt", "is required"))?;
         let member = self.member(agent)?;
         match &member.attempt {
-            Some(live) if live.number == number => {
+            Some(live) if live.number == number || crate::mutant!(AnyReportEndsTheRun) => {
                 let mut end = end_of(&report);
                 // Only the container knows that it shut down: what an agent says of itself gets around no bound.
                 if matches!(by, Caller::Agent(_)) && end.state != State::Exited {
@@ -135,7 +138,9 @@ impl<S: Sql> Apply<'_, S> {
         if member.bead.is_some() {
             let before = self.bead(&live.bead)?;
             let mut bead = before.clone();
-            bead.runs.retain(|at| *at != live.asked_at);
+            if !crate::mutant!(NoRoomCounts) {
+                bead.runs.retain(|at| *at != live.asked_at);
+            }
             self.store().save_bead(&before, &bead)?;
         }
         // Once, not at each try.

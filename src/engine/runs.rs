@@ -61,7 +61,7 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn begin(&mut self, agent: &Agent, bead: &mut Bead) -> Result<(), Error> {
         bead.runs = in_window(&bead.runs, self.now);
         bead.losses = in_window(&bead.losses, self.now);
-        if bead.runs.len() >= self.settings()?.max_attempts {
+        if bead.runs.len() >= self.settings()?.max_attempts && !crate::mutant!(NoCapOnAttempts) {
             return self.give_up(bead, "its notes say how it ended");
         }
         if let Some(message) = over_budget(bead, &self.settings()?) {
@@ -231,7 +231,9 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(cost) = after.cost_micros {
             self.charge(&live.bead, cost)?;
         }
-        if member.bead.as_ref().is_some_and(|hooked| hooked.id == live.bead) {
+        if member.bead.as_ref().is_some_and(|hooked| hooked.id == live.bead)
+            || crate::mutant!(EndsAnyBeadsRun)
+        {
             self.aftermath(live, &after, &end)?;
             if let Some(mark) = member.agent.mark {
                 let why = format!("agent {} is {}", member.agent.name, mark.as_str());
@@ -295,7 +297,7 @@ impl<S: Sql> Apply<'_, S> {
                 bead.runs.retain(|at| *at != live.asked_at);
                 bead.losses.push(self.now);
                 let lost = bead.losses.len();
-                if lost >= limits::LOSSES_MAX {
+                if lost >= limits::LOSSES_MAX && !crate::mutant!(NoCapOnLosses) {
                     let message = format!("lost {lost} times in 24 h, the last time: {reason}");
                     self.get_stuck(&mut bead, "lost_too_often", &message)?;
                 } else {
@@ -303,10 +305,15 @@ impl<S: Sql> Apply<'_, S> {
                     self.release(&mut bead, wait, &format!("run lost: {reason}"))?;
                 }
             }
+            _ if crate::mutant!(ExitCloses) && end.exit_code == Some(0) => {
+                bead.status = bead.status.after(bead::Event::Closed)?;
+                bead.closed_at = Some(self.now);
+                bead.hooked_by = None;
+            }
             // A run that said `done` has let go of its bead by then.
             _ => {
                 let (n, max) = (bead.runs.len(), settings.max_attempts);
-                if n >= max {
+                if n >= max && !crate::mutant!(NoCapOnAttempts) {
                     self.give_up(&mut bead, &reason)?;
                 } else {
                     let wait = settings.back_off(n);
@@ -321,12 +328,15 @@ impl<S: Sql> Apply<'_, S> {
     /// Lets a bead be run again after a wait: one from the queue goes back there, so that it blocks no slot; one
     /// that was hooked by hand stays on its hook.
     fn release(&mut self, bead: &mut Bead, wait_ms: i64, why: &str) -> Result<(), Error> {
+        let wait_ms = if crate::mutant!(NoBackOff) { 0 } else { wait_ms };
         let at = self.now.plus(wait_ms);
         bead.not_before = (wait_ms > 0).then_some(at);
         let when = if wait_ms > 0 { format!("; next try at {at}") } else { String::new() };
         self.write_note(bead, WITNESS, &format!("{why}{when}"))?;
         if bead.is_for_agents() {
-            bead.status = bead.status.after(bead::Event::Released)?;
+            if !crate::mutant!(ReleasedStaysInProgress) {
+                bead.status = bead.status.after(bead::Event::Released)?;
+            }
             let agent = bead.hooked_by.take();
             let id = bead.id.clone();
             self.event(&id, WITNESS, "unhooked", (agent.as_deref(), None), Some(why.to_owned()))?;
@@ -373,7 +383,7 @@ impl<S: Sql> Apply<'_, S> {
         bead.status = old.after(event)?;
         bead.hooked_by = None;
         bead.not_before = None;
-        bead.failure_code = Some(code.to_owned());
+        bead.failure_code = Some(code.to_owned()).filter(|_| !crate::mutant!(GivesUpWithoutReason));
         bead.failure_message = Some(check::cut(message, limits::REASON_BYTES_MAX));
         self.write_note(bead, WITNESS, note)?;
         let change = (Some(old.as_str()), Some(bead.status.as_str()));
@@ -405,7 +415,10 @@ fn is_live(claims: &Claims, member: Option<Member>) -> Result<(Member, Attempt),
     };
     let member = member.ok_or_else(|| stale("is unknown"))?;
     match member.attempt.clone() {
-        Some(live) if live.number == claims.attempt && live.state != State::Stopping => {
+        Some(live)
+            if (live.number == claims.attempt || crate::mutant!(AnyRunMaySpeak))
+                && (live.state != State::Stopping || crate::mutant!(StoppedRunMaySpeak)) =>
+        {
             Ok((member, live))
         }
         Some(live) if live.number != claims.attempt => {

@@ -45,13 +45,18 @@ impl<S: Sql> Engine<S> {
         let mut todo: Vec<Command> =
             crew.iter().filter_map(|member| due(member, moment.now)).collect();
         let free = match free_slots(&crew, &settings) {
-            _ if !self.claims(&settings) || !breaker.lets_through(moment.now) => 0,
+            _ if !(self.claims(&settings) || crate::mutant!(PauseIsIgnored))
+                || !breaker.lets_through(moment.now) =>
+            {
+                0
+            }
             free if breaker.is_open() => free.min(1),
             free => free,
         };
         match self.store.due(moment.now, free, breaker.is_open()) {
             Ok(deeds) => todo.extend(deeds.into_iter().map(|it| match it.deed {
                 Deed::Claim => Command::Claim(it.bead),
+                Deed::Undefer if crate::mutant!(DeferredForEver) => Command::Saw(Vec::new()),
                 Deed::Undefer => Command::Due(it.bead),
                 Deed::Orphaned => Command::Orphaned(it.bead),
                 Deed::Escalate => Command::EscalateAgain(it.bead),
@@ -173,6 +178,9 @@ impl<S: Sql> Engine<S> {
             // Nothing of the queue may go before.
             wakes.extend(self.store.next_due(true)?.map(|at| or_active(at.max(probe))));
         }
+        if crate::mutant!(AlarmSpins) && wakes.iter().any(|at| *at > now) {
+            return Ok(Some(now));
+        }
         let soonest = now.plus(limits::ALARM_MIN_MS);
         let wake = match wakes.into_iter().min() {
             Some(at) => Some(at),
@@ -244,6 +252,7 @@ fn due(member: &Member, now: Millis) -> Option<Command> {
             Some(Command::Start(agent))
         }
         (Some(_), Some(live)) => match live.state {
+            State::Claimed if crate::mutant!(NoRoomForEver) => None,
             State::Claimed if live.retry_at.is_none_or(|at| at <= now) => {
                 Some(Command::AskAgain(agent, live.number))
             }
@@ -257,6 +266,9 @@ fn due(member: &Member, now: Millis) -> Option<Command> {
 /// A run that was dismissed and whose grace is over is told to end at each tick, until it is gone.
 fn stop_due(member: &Member, now: Millis) -> Option<Effect> {
     let live = member.attempt.as_ref().filter(|it| it.stop_at.is_some_and(|at| at <= now))?;
+    if crate::mutant!(NothingIsStopped) {
+        return None;
+    }
     let reason = live.reason.as_deref().unwrap_or("wanted no more");
     Some(Effect::Stop {
         agent: live.agent.clone(),
@@ -314,7 +326,8 @@ pub(super) fn free_slots(crew: &[Member], settings: &Settings) -> usize {
         .iter()
         .filter(|it| it.agent.role == crate::agent::Role::Polecat && it.is_busy())
         .count();
-    (settings.max_agents as usize).saturating_sub(busy)
+    let more = if crate::mutant!(TooManyAgents) { 3 } else { 0 };
+    (settings.max_agents as usize + more).saturating_sub(busy)
 }
 
 pub(super) fn fault(step: &str, bead: Option<String>, err: &crate::store::SqlError) -> Effect {

@@ -207,6 +207,9 @@ impl<S: Sql> Engine<S> {
         if let Some(why) = paused {
             return say("dispatch_paused", None, why);
         }
+        if crate::mutant!(WaitsWithoutReason) {
+            return None;
+        }
         let backs_off = bead.not_before.filter(|at| *at > now);
         if let Some(says) = around.breaker.says()
             && backs_off <= around.breaker.probe_at

@@ -9,6 +9,7 @@ pub mod error;
 pub mod repo;
 
 pub mod run;
+pub mod sim;
 pub mod tools;
 pub mod worker;
 

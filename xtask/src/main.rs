@@ -1,4 +1,4 @@
-//! `cargo xtask up | test | build | bench`
+//! `cargo xtask up | test | build | bench | sim`
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a terminal")]
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use lexopt::prelude::{Long, Short, Value};
 use xtask::error::{Doing as _, Error, Result};
 use xtask::worker::{self, Variant};
-use xtask::{bench, checks, stack, up};
+use xtask::{bench, checks, sim, stack, up};
 
 const HELP: &str = "\
 cargo xtask <command>
@@ -24,6 +24,11 @@ cargo xtask <command>
   build  builds the worker into build/
            --test               the variant for tests, into target/worker-test/
   bench  measures the worker on workerd; `bench container`: the container service instead
+  sim    the core on a simulated clock, with every fault there is
+           --seeds N            how many [2000]
+           --from S             the first [1]
+           --trace              shows what happens; for one seed
+           --mutants            takes out a rule at a time, and sees whether it is missed
 ";
 
 fn main() -> ExitCode {
@@ -50,6 +55,7 @@ fn command() -> Result<ExitCode> {
         "bench" => {
             measure(&mut args)?;
         }
+        "sim" => return sim(&mut args),
         "help" => print!("{HELP}"),
         other => {
             return Err(Error::new(format!("there is no command \"{other}\"\n\n{HELP}")));
@@ -118,6 +124,12 @@ fn build(args: &mut lexopt::Parser) -> Result<()> {
     }
     worker::build(variant)?;
     Ok(())
+}
+
+fn sim(args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let args: Vec<_> = args.raw_args().doing("read the arguments")?.collect();
+    let status = sim::command(args).status().doing("run the simulator")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn none(args: &mut lexopt::Parser) -> Result<()> {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use self::tally::Tally;
 use crate::error::{Doing as _, Error, Result};
 use crate::run::{self, Progress};
+use crate::sim;
 use crate::tools::Tools;
 use crate::up;
 use crate::worker::{self, Variant};
@@ -31,6 +32,12 @@ const STEPS: &[Step] = &[
     Step { name: "clippy-worker", what: "no lint in the worker", run: clippy_worker },
     Step { name: "clippy-faults", what: "no lint in the worker for tests", run: clippy_faults },
     Step { name: "tests", what: "units and scenarios", run: tests },
+    Step { name: "sim", what: "the core holds under every fault", run: simulated },
+    Step {
+        name: "mutants",
+        what: "the simulator misses each rule that is taken out",
+        run: mutants,
+    },
     Step { name: "worker", what: "the worker builds", run: product },
     Step { name: "worker-test", what: "the worker for tests builds", run: test_worker },
     Step { name: "system", what: "worker, container service and CLI together", run: system },
@@ -134,6 +141,14 @@ const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 fn tests(step: &Step) -> Result<Tally> {
     cargo(step, &["test", "--workspace", "--no-fail-fast"])
+}
+
+fn simulated(step: &Step) -> Result<Tally> {
+    check(step, &mut sim::command(["--seeds".into(), "2000".into()]))
+}
+
+fn mutants(step: &Step) -> Result<Tally> {
+    check(step, &mut sim::command(["--mutants".into()]))
 }
 
 fn product(step: &Step) -> Result<Tally> {

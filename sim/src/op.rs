@@ -1,0 +1,247 @@
+//! What can be asked of a rig, as callers say it: the route and the body of each, and nothing of what it does.
+//!
+//! A new call is a variant here, a line in [`Op::request`], and a word in the oracle on what its answer promises.
+
+use beadrig::wire::PROTOCOL;
+use serde_json::{Value, json};
+
+/// One thing that somebody asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Create {
+        title: String,
+        assigned: bool,
+        criteria: bool,
+        defer_until: Option<String>,
+        needs: Option<String>,
+    },
+    Note {
+        bead: String,
+        text: String,
+    },
+    Close {
+        bead: String,
+    },
+    Reopen {
+        bead: String,
+    },
+    Delete {
+        bead: String,
+    },
+    Assign {
+        bead: String,
+    },
+    TakeBack {
+        bead: String,
+    },
+    Criteria {
+        bead: String,
+    },
+    Status {
+        bead: String,
+        to: &'static str,
+    },
+    Defer {
+        bead: String,
+        until: String,
+    },
+    Needs {
+        bead: String,
+        other: String,
+    },
+    Frees {
+        bead: String,
+        other: String,
+    },
+    Crew {
+        role: &'static str,
+    },
+    Hook {
+        agent: String,
+        bead: String,
+    },
+    Unhook {
+        agent: String,
+    },
+    Pause(bool),
+    SetAgent {
+        agent: String,
+        to: &'static str,
+    },
+    DeleteAgent {
+        agent: String,
+    },
+    Overview,
+    /// By an agent.
+    Done {
+        agent: String,
+        bead: String,
+    },
+    Block {
+        bead: String,
+    },
+    Checkpoint {
+        agent: String,
+        bead: String,
+    },
+    Alive {
+        agent: String,
+        bead: String,
+    },
+    /// By the container.
+    Beats {
+        sent: i64,
+        runs: Vec<(String, i64, String)>,
+        now: String,
+    },
+    Exit {
+        agent: String,
+        attempt: i64,
+        bead: String,
+        reason: &'static str,
+        code: Option<i32>,
+    },
+}
+
+impl Op {
+    /// Method, path and body.
+    pub(crate) fn request(&self) -> (&'static str, String, Value) {
+        let bead = |id: &str, rest: &str| format!("/beads/{id}{rest}");
+        let agent = |id: &str, rest: &str| format!("/agents/{id}{rest}");
+        match self {
+            Self::Create { title, assigned, criteria, defer_until, needs } => {
+                let mut body = json!({"title": title});
+                if *assigned {
+                    body["assignee"] = "agent".into();
+                }
+                if *criteria {
+                    body["acceptance_criteria"] = "it works".into();
+                }
+                if let Some(at) = defer_until {
+                    body["defer_until"] = at.as_str().into();
+                }
+                if let Some(other) = needs {
+                    body["dependencies"] = json!([{"depends_on": other}]);
+                }
+                ("POST", "/beads".to_owned(), body)
+            }
+            Self::Note { bead: id, text } => ("POST", bead(id, "/notes"), json!({"text": text})),
+            Self::Close { bead: id } => ("POST", bead(id, "/close"), json!({})),
+            Self::Reopen { bead: id } => ("POST", bead(id, "/reopen"), json!({})),
+            Self::Delete { bead: id } => ("DELETE", bead(id, ""), json!({})),
+            Self::Assign { bead: id } => ("PATCH", bead(id, ""), json!({"assignee": "agent"})),
+            Self::TakeBack { bead: id } => ("PATCH", bead(id, ""), json!({"assignee": ""})),
+            Self::Criteria { bead: id } => {
+                ("PATCH", bead(id, ""), json!({"acceptance_criteria": "it works"}))
+            }
+            Self::Status { bead: id, to } => ("PATCH", bead(id, ""), json!({"status": to})),
+            Self::Block { bead: id } => ("PATCH", bead(id, ""), json!({"status": "blocked"})),
+            Self::Defer { bead: id, until } => {
+                ("PATCH", bead(id, ""), json!({"status": "deferred", "defer_until": until}))
+            }
+            Self::Needs { bead: id, other } => {
+                ("POST", bead(id, "/dependencies"), json!({"depends_on": other}))
+            }
+            Self::Frees { bead: id, other } => {
+                ("DELETE", bead(id, &format!("/dependencies/{other}")), json!({}))
+            }
+            Self::Crew { role } => {
+                ("POST", "/agents/get-or-create".to_owned(), json!({"role": role}))
+            }
+            Self::Hook { agent: id, bead } => {
+                ("POST", agent(id, "/hook"), json!({"bead_id": bead}))
+            }
+            Self::Unhook { agent: id } => ("DELETE", agent(id, "/hook"), json!({})),
+            Self::Pause(off) => ("PATCH", "/config".to_owned(), json!({"dispatch_enabled": !off})),
+            Self::SetAgent { agent: id, to } => {
+                ("PATCH", agent(id, "/status"), json!({"status": to}))
+            }
+            Self::DeleteAgent { agent: id } => ("DELETE", agent(id, ""), json!({})),
+            Self::Overview => ("GET", "/status".to_owned(), Value::Null),
+            Self::Done { agent: id, .. } => {
+                ("POST", agent(id, "/done"), json!({"summary": "done"}))
+            }
+            Self::Checkpoint { agent: id, .. } => {
+                ("POST", agent(id, "/checkpoint"), json!({"data": {"step": 1}}))
+            }
+            Self::Alive { agent: id, .. } => ("POST", agent(id, "/heartbeat"), json!({})),
+            Self::Beats { runs, now, .. } => {
+                let one = |(agent, attempt, job): &(String, i64, String)| json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": now});
+                let agents: Vec<Value> = runs.iter().map(one).collect();
+                let body = json!({"protocol": PROTOCOL, "boot_id": "boot", "agents": agents});
+                ("POST", "/heartbeats".to_owned(), body)
+            }
+            Self::Exit { agent: id, attempt, reason, code, .. } => {
+                let status = if *code == Some(0) { "completed" } else { "failed" };
+                let body = json!({
+                    "status": status, "reason": reason, "attempt": attempt, "exit_code": code,
+                });
+                ("POST", agent(id, "/completed"), body)
+            }
+        }
+    }
+
+    /// The bead that it is about, where the caller names one.
+    pub(crate) fn bead(&self) -> Option<&str> {
+        match self {
+            Self::Note { bead, .. }
+            | Self::Close { bead }
+            | Self::Reopen { bead }
+            | Self::Delete { bead }
+            | Self::Assign { bead }
+            | Self::TakeBack { bead }
+            | Self::Criteria { bead }
+            | Self::Status { bead, .. }
+            | Self::Defer { bead, .. }
+            | Self::Needs { bead, .. }
+            | Self::Frees { bead, .. }
+            | Self::Hook { bead, .. }
+            | Self::Done { bead, .. }
+            | Self::Block { bead }
+            | Self::Checkpoint { bead, .. }
+            | Self::Alive { bead, .. }
+            | Self::Exit { bead, .. } => Some(bead),
+            _ => None,
+        }
+    }
+
+    /// A word for the trace.
+    pub(crate) fn word(&self) -> String {
+        let (method, path, _) = self.request();
+        match self {
+            Self::Create { title, assigned, .. } => format!("create {title:?} assigned={assigned}"),
+            Self::Status { to, .. } => format!("{method} {path} status={to}"),
+            Self::Assign { .. } => format!("{method} {path} assignee=agent"),
+            Self::TakeBack { .. } => format!("{method} {path} assignee=\"\""),
+            Self::Hook { bead, .. } => format!("{method} {path} {bead}"),
+            Self::Exit { attempt, reason, code, .. } => {
+                format!("{method} {path} {attempt} {reason} {code:?}")
+            }
+            Self::Beats { runs, .. } => format!("{method} {path} {}", runs.len()),
+            _ => format!("{method} {path}"),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Person,
+    /// A run, with its token.
+    Run {
+        attempt: i64,
+        token: String,
+    },
+    /// The container of this number, in this life of its service.
+    Container(usize, u64),
+}
+
+/// A call on its way: the same until it is answered, or given up.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) who: Who,
+    pub(crate) op: Op,
+    pub(crate) key: Option<String>,
+    /// How often it may still be sent again.
+    pub(crate) tries: u32,
+}

@@ -1,0 +1,466 @@
+//! What must hold, told from the outside: from what callers were answered, what containers were asked and what
+//! processes did. It never looks at a table, and shares no rule with the core.
+//!
+//! Each thing it knows of a bead is `Yes`, `No` or `Maybe`: a call whose answer nobody heard may have been done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
+use crate::op::{Call, Op, Who};
+use crate::rules::Findings;
+
+/// Two processes may work at one bead for so long, in milliseconds: a container that is cut off suspends before.
+const OVERLAP_MAX_MS: i64 = 180_000;
+
+/// Runs at once, as the simulated rig is set.
+const AGENTS_MAX: usize = 3;
+
+/// What is known, and what was found wrong.
+#[derive(Clone, Default)]
+pub(crate) struct Oracle {
+    beads: BTreeMap<String, Bead>,
+    numbers: BTreeMap<i64, (String, String)>,
+    paused: Known,
+    /// Of the processes, those that execute, by bead; and since when there are two.
+    executing: BTreeMap<String, BTreeSet<(usize, i64)>>,
+    two_since: BTreeMap<String, i64>,
+    /// Whether a person chose an agent: the bound on how many is the scheduler's.
+    hand_hooked: bool,
+    keyed: BTreeSet<String>,
+}
+
+impl Oracle {
+    /// The beads that there are, as far as anybody was told.
+    pub(crate) fn known(&self) -> Vec<String> {
+        let there = self.beads.iter().filter(|(_, it)| it.deleted == Known::No);
+        there.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// A person looked at a bead that was restored, or the whole rig was: what was told since is void, and so is
+    /// what was thought of the runs.
+    pub(crate) fn restored(&mut self, before: Self) {
+        let numbers = std::mem::take(&mut self.numbers);
+        let (executing, two_since) =
+            (std::mem::take(&mut self.executing), std::mem::take(&mut self.two_since));
+        *self = Self { numbers, executing, two_since, ..before };
+        for bead in self.beads.values_mut() {
+            for run in &mut bead.runs {
+                run.explained = true;
+            }
+        }
+    }
+
+    /// The rig's clock was set: what is told by times is void.
+    pub(crate) fn clock_jumped(&mut self) {
+        for bead in self.beads.values_mut() {
+            bead.epoch = bead.runs.len();
+            bead.deferred = None;
+            for run in &mut bead.runs {
+                run.explained = true;
+                run.failed_at = None;
+            }
+        }
+    }
+
+    /// A call may have been done: nobody heard the answer.
+    pub(crate) fn unsure(&mut self, call: &Call, now: i64) {
+        self.took(call, None, &Value::Null, &mut Findings::new(), now);
+    }
+
+    /// The rig answered a call.
+    pub(crate) fn answered(
+        &mut self,
+        call: &Call,
+        (status, again): (u16, bool),
+        body: &Value,
+        found: &mut Findings,
+        now: i64,
+    ) {
+        // Said once more, it is no news, but to somebody who had not heard it.
+        if again && !matches!(call.op, Op::Create { .. } | Op::Note { .. }) {
+            return;
+        }
+        if again && let Op::Note { bead, text } = &call.op {
+            if let Some(bead) = self.beads.get_mut(bead) {
+                bead.notes.insert(text.clone());
+            }
+            return;
+        }
+        if status >= 400 {
+            if status != 500 {
+                let said = |key: &str| body[key].as_str().is_some_and(|it| !it.is_empty());
+                found.check(
+                    "a refusal has a code and a reason",
+                    said("error") && said("code"),
+                    || format!("{} was answered {status} {body}", call.op.word()),
+                );
+            }
+            return;
+        }
+        self.took(call, Some(status), body, found, now);
+    }
+
+    /// A call was done, or (without a status) may have been.
+    fn took(
+        &mut self,
+        call: &Call,
+        told: Option<u16>,
+        body: &Value,
+        found: &mut Findings,
+        now: i64,
+    ) {
+        if told.is_some() {
+            self.heard(call, body, found);
+        }
+        if matches!(call.op, Op::Create { .. }) {
+            return self.made(call, body);
+        }
+        match &call.op {
+            Op::Pause(true) => self.paused = if told.is_some() { Known::Yes } else { Known::Maybe },
+            Op::Pause(false) => self.paused = if told.is_some() { Known::No } else { Known::Maybe },
+            Op::Hook { .. } | Op::Crew { .. } => self.hand_hooked = true,
+            Op::Unhook { agent } | Op::DeleteAgent { agent } | Op::SetAgent { agent, .. } => {
+                // Whatever it held.
+                let numbers = &self.numbers;
+                let of_agent =
+                    |run: &Run| numbers.get(&run.number).is_some_and(|it| it.0 == *agent);
+                for bead in self.beads.values_mut() {
+                    for run in bead.runs.iter_mut().filter(|it| of_agent(it)) {
+                        (run.explained, run.off) = (true, true);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let Some(id) = call.op.bead() else { return };
+        let id = id.to_owned();
+        self.fences(call, &id, told.is_some(), found, now);
+        let Some(bead) = self.beads.get_mut(&id) else { return };
+        bead.changed(call, told.is_some());
+    }
+
+    /// A bead was made, if nobody knew of it before.
+    fn made(&mut self, call: &Call, body: &Value) {
+        let Op::Create { title, assigned, criteria, needs, .. } = &call.op else { return };
+        let Some(id) = body["data"]["id"].as_str() else { return };
+        if !self.beads.contains_key(id) {
+            let yes = |it: bool| if it { Known::Yes } else { Known::No };
+            let bead = Bead {
+                title: title.clone(),
+                learnt_late: call.key.is_some() && call.tries < 2,
+                assigned: yes(*assigned),
+                criteria: yes(*criteria),
+                needs: needs.iter().map(|it| (it.clone(), Known::Yes)).collect(),
+                deferred: body["data"]["defer_until"]
+                    .as_str()
+                    .and_then(beadrig::id::Millis::parse)
+                    .map(|at| (at.0, Known::Yes)),
+                ..Bead::default()
+            };
+            self.beads.insert(id.to_owned(), bead);
+            if call.key.is_some() {
+                self.keyed.insert(title.clone());
+            }
+        }
+    }
+
+    /// Whoever is answered was heard: a sign of life, where it comes from a run.
+    fn heard(&mut self, call: &Call, body: &Value, found: &mut Findings) {
+        let mut numbers: Vec<i64> = Vec::new();
+        match (&call.who, &call.op) {
+            (Who::Run { attempt, .. }, _) => numbers.push(*attempt),
+            (_, Op::Beats { .. }) => {
+                let verdicts = body["data"]["verdicts"].as_array().cloned().unwrap_or_default();
+                numbers.extend(
+                    verdicts
+                        .iter()
+                        .filter(|it| it["verdict"] == "ok")
+                        .filter_map(|it| it["attempt"].as_i64()),
+                );
+            }
+            _ => {}
+        }
+        for number in numbers {
+            let bead = self.numbers.get(&number).map(|it| it.1.clone());
+            let Some(bead) = bead.and_then(|it| self.beads.get_mut(&it)) else { continue };
+            let newest = bead.runs.last().map(|it| it.number);
+            if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
+                run.unanswered = 0;
+                (run.heard, run.lost) = (true, false);
+                if matches!(call.op, Op::Beats { .. }) {
+                    found.check(
+                        "a run that is over writes nothing",
+                        !run.over || newest == Some(number),
+                        || format!("run {number} is over, and is told to go on"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// What a run says is taken only while it is the one.
+    fn fences(&mut self, call: &Call, id: &str, told: bool, found: &mut Findings, now: i64) {
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        if let Op::Exit { attempt, reason, .. } = &call.op {
+            if let Some(run) = bead.runs.iter_mut().find(|it| it.number == *attempt) {
+                run.explained = true;
+                run.ended_at = run.ended_at.or(Some(now));
+                if told {
+                    let fresh = !run.over;
+                    run.over = true;
+                    let failed = matches!(*reason, "exited" | "signal" | "spawn_failed");
+                    // Given up as lost before it was heard of: that is no failure.
+                    let late = run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
+                    if fresh && failed && !late && !run.off && bead.closed == Known::No {
+                        run.failed_at = run.ended_at.or(Some(now));
+                    }
+                }
+            }
+            return;
+        }
+        let Who::Run { attempt, .. } = &call.who else { return };
+        if !told {
+            return;
+        }
+        // Said twice, it is said once.
+        if bead.closed != Known::No && matches!(call.op, Op::Close { .. } | Op::Done { .. }) {
+            return;
+        }
+        let Some(run) = bead.runs.iter().find(|it| it.number == *attempt) else { return };
+        let newest = bead.runs.last().map_or(0, |it| it.number);
+        found.check("at most one run writes", newest == *attempt, || {
+            format!(
+                "{} by run {attempt} of {id} was taken, run {newest} has the bead",
+                call.op.word()
+            )
+        });
+        found.check("a run that is over writes nothing", !run.over, || {
+            format!("{} by run {attempt} of {id} was taken after its end", call.op.word())
+        });
+    }
+
+    /// The rig asks a container for a run.
+    pub(crate) fn start_asked(
+        &mut self,
+        agent: &str,
+        number: i64,
+        id: &str,
+        now: i64,
+        found: &mut Findings,
+    ) {
+        if let Some(known) = self.numbers.get(&number) {
+            let same = known.0 == agent && known.1 == id;
+            found.check("the same number is the same run", same, || {
+                format!("run {number} was {known:?} and is {agent} on {id}")
+            });
+            return;
+        }
+        // A number may be given before another and asked for after it, but not at one bead or to one agent.
+        let before = |it: &(&i64, &(String, String))| it.1.0 == agent || it.1.1 == id;
+        let top = self.numbers.iter().rev().find(before).map_or(0, |it| *it.0);
+        found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
+        self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
+        let waits_for = self.blocker(id);
+        // A number is the time at which it was given, or a little later.
+        let fresh = number >= now;
+        let paused = self.paused;
+        let live = |it: &Bead| {
+            it.runs.last().is_some_and(|run| !run.explained && !run.over && run.unanswered < ASKS)
+        };
+        let busy =
+            self.beads.iter().filter(|(other, _)| *other != id).filter(|(_, it)| live(it)).count();
+        if !self.hand_hooked {
+            found.check("no more agents than allowed", busy < AGENTS_MAX, || {
+                format!("run {number} of {id} beside {busy} others")
+            });
+        }
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        let say = |what: &str| format!("run {number} of {id}: {what}");
+        found.check(
+            "a closed bead is not started",
+            bead.closed != Known::Yes && bead.deleted != Known::Yes,
+            || say("it is closed"),
+        );
+        if !bead.hooked {
+            let rules = [
+                ("a bead that was taken back is not started", bead.assigned != Known::No),
+                // What was claimed before a crash is asked for after it, whatever came between.
+                ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
+                ("nothing is started while paused", !fresh || paused != Known::Yes),
+            ];
+            for (rule, holds) in rules {
+                found.check(rule, holds, || say("it must not"));
+            }
+            if let Some((until, Known::Yes)) = bead.deferred {
+                found.check(
+                    "a deferred bead is not started before its time",
+                    !fresh || now >= until,
+                    || say(&format!("it is deferred for {} ms more", until - now)),
+                );
+            }
+            found.check("a blocked bead is not started", !fresh || waits_for.is_none(), || {
+                say(&format!("it waits for {waits_for:?}"))
+            });
+        }
+        bead.count_starts(id, now, found);
+        bead.silence(id, now, found);
+        bead.runs.push(Run {
+            number,
+            asked_at: now,
+            explained: false,
+            over: false,
+            off: false,
+            ended_at: None,
+            failed_at: None,
+            heard: false,
+            lost: false,
+            unanswered: 0,
+            first_unanswered: 0,
+        });
+    }
+
+    /// What a bead certainly waits for.
+    fn blocker(&self, id: &str) -> Option<String> {
+        let bead = self.beads.get(id)?;
+        let sure = bead.needs.iter().filter(|(_, sure)| **sure == Known::Yes);
+        let open = |other: &&String| {
+            self.beads
+                .get(*other)
+                .is_some_and(|it| it.closed == Known::No && it.deleted == Known::No)
+        };
+        sure.map(|(other, _)| other).find(open).cloned()
+    }
+
+    /// The rig learnt what the container knows of its runs: of each number, whether it goes on. Nothing: no answer.
+    pub(crate) fn asked(&mut self, answer: Option<&BTreeMap<i64, bool>>, now: i64) {
+        for bead in self.beads.values_mut() {
+            for run in bead.runs.iter_mut().filter(|it| !it.explained) {
+                match answer.map(|list| list.get(&run.number)) {
+                    None => {
+                        if run.unanswered == 0 {
+                            run.first_unanswered = now;
+                        }
+                        run.unanswered += 1;
+                    }
+                    Some(Some(true)) => run.unanswered = 0,
+                    Some(gone) => {
+                        run.explained = true;
+                        // One that is not known any more is lost, which is no failure.
+                        run.off |= gone.is_none();
+                        run.lost = run.heard && gone.is_none();
+                        run.ended_at = run.ended_at.or(Some(now));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The container said no to a start, and the rig heard it.
+    pub(crate) fn start_refused(&mut self, number: i64, now: i64) {
+        let Some((_, id)) = self.numbers.get(&number) else { return };
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
+            run.explained = true;
+            run.ended_at = Some(now);
+        }
+    }
+
+    /// A process began, went on after a pause, or is no longer at work; whether its number is at work twice.
+    ///
+    /// A container that is thought dead and lives, and the one in its place, may be given the same number where the
+    /// first one's answer was lost: nothing in the protocol tells the two apart. That is counted, not judged.
+    pub(crate) fn process(
+        &mut self,
+        at: (usize, i64),
+        id: &str,
+        works: bool,
+        t: i64,
+        found: &mut Findings,
+    ) -> bool {
+        let set = self.executing.entry(id.to_owned()).or_default();
+        if works {
+            set.insert(at);
+        } else {
+            set.remove(&at);
+        }
+        // One number in two containers at once is one run to the rig: counted, not judged.
+        let numbers: BTreeSet<i64> = set.iter().map(|it| it.1).collect();
+        let double = numbers.len() < set.len();
+        if numbers.len() >= 2 {
+            self.two_since.entry(id.to_owned()).or_insert(t);
+        } else if let Some(since) = self.two_since.remove(id) {
+            found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
+                format!("{id} had two for {} ms", t - since)
+            });
+        }
+        double
+    }
+
+    /// The processes that work at a bead that is closed.
+    pub(crate) fn unwanted(&self) -> BTreeSet<(usize, i64)> {
+        let closed = |id: &&String| self.beads.get(*id).is_some_and(|it| it.closed == Known::Yes);
+        let there = self.executing.iter().filter(|(id, _)| closed(id));
+        there.flat_map(|(_, set)| set.iter().copied()).collect()
+    }
+
+    /// How many processes work.
+    pub(crate) fn at_work(&self, container: usize) -> usize {
+        self.executing.values().flatten().filter(|it| it.0 == container).count()
+    }
+
+    /// Looks at what has lasted too long.
+    pub(crate) fn overlaps(&self, t: i64, found: &mut Findings) {
+        for (id, since) in &self.two_since {
+            found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
+                format!("{id} has two for {} ms", t - since)
+            });
+        }
+    }
+
+    /// A person looked at a bead.
+    pub(crate) fn seen(
+        &mut self,
+        id: &str,
+        status: u16,
+        body: &Value,
+        alarm: bool,
+        found: &mut Findings,
+    ) {
+        let Some(bead) = self.beads.get_mut(id) else { return };
+        let view = &body["data"];
+        let there = status == 200 && view["title"] == bead.title.as_str();
+        match bead.deleted {
+            Known::No => {
+                found.check("an acknowledged bead is there", there, || format!("{id}: {status}"));
+            }
+            Known::Yes => found
+                .check("an acknowledged bead is there", status == 404, || format!("{id} is back")),
+            Known::Maybe => bead.deleted = if there { Known::No } else { Known::Yes },
+        }
+        if !there {
+            return;
+        }
+        let said: BTreeSet<&str> = view["notes"]
+            .as_array()
+            .map(|notes| notes.iter().filter_map(|it| it["text"].as_str()).collect())
+            .unwrap_or_default();
+        for note in &bead.notes {
+            found.check("an acknowledged note is there", said.contains(note.as_str()), || {
+                format!("{id}: {note:?} is not")
+            });
+        }
+        bead.seen_status(id, view, alarm, found);
+    }
+
+    /// The titles of all beads, to find one that was made twice.
+    pub(crate) fn listed(&self, titles: &BTreeMap<String, usize>, found: &mut Findings) {
+        for title in &self.keyed {
+            let n = titles.get(title).copied().unwrap_or(0);
+            found.check("a call with a key is done once", n <= 1, || {
+                format!("{title:?} is there {n} times")
+            });
+        }
+    }
+}
