@@ -223,7 +223,7 @@ fn gastowns_container_is_reached_through_its_town() {
         ("/agents/nobody/message", r#"{"prompt":"x"}"#, 404),
         ("/agents/nobody/stop", "{}", 404),
         (&format!("/agents/{agent}/stream-ticket"), "", 404),
-        ("/git/merge", "{}", 404),
+        ("/git/merge", "{}", 400),
     ] {
         assert_eq!(ask("POST", path, body).0, expected, "{path}");
     }
