@@ -22,6 +22,8 @@ pub enum Kind {
     NotFound,
     /// The rig refused this; it may take the next.
     Refused,
+    /// Somebody else has it already.
+    Claimed,
     /// Nothing else will go better: the rig is away, the token is wrong, the flags make no sense.
     Fatal,
     /// All has been said already.
@@ -46,6 +48,13 @@ impl Failure {
             message: format!("no issue found matching {id:?}"),
             hint: None,
         }
+    }
+
+    /// In bd's words.
+    pub fn ambiguous(id: &str, names: &[String]) -> Self {
+        let (count, names) = (names.len(), names.join(" "));
+        let message = format!("ambiguous ID {id:?} matches {count} issues: [{names}]");
+        Self { kind: Kind::NotFound, message, hint: Some("use more characters".into()) }
     }
 
     /// All has been said already; only the exit code is left.

@@ -175,7 +175,7 @@ fn project() -> Result<(Project, PathBuf), Failure> {
     }
 }
 
-fn check_url(url: String) -> Result<String, Failure> {
+pub(crate) fn check_url(url: String) -> Result<String, Failure> {
     let url = url.trim().trim_end_matches('/');
     let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     match host.map(|rest| rest.split('/').next().unwrap_or_default()) {

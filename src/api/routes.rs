@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{
-    Answer, Call, agents, beads, crew, dependencies, escalations, health, mail, refusals,
+    Answer, Call, agents, beads, crew, dependencies, details, escalations, health, mail, refusals,
     registration, status, work,
 };
 use crate::command::Error;
@@ -68,6 +68,8 @@ impl<S: Sql + 'static> Routes<S> {
         route("GET", "/ready", Access::Rig, dependencies::ready),
         route("GET", "/blocked", Access::Rig, dependencies::blocked),
         route("GET", "/events", Access::Rig, dependencies::events),
+        route("GET", "/details", Access::Rig, details::list),
+        route("GET", "/names", Access::Rig, details::names),
         route("POST", "/agents", Access::Operator, agents::register),
         route("GET", "/agents", Access::Rig, agents::list),
         route("POST", "/agents/get-or-create", Access::Operator, agents::get_or_create),

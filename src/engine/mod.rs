@@ -20,6 +20,7 @@
 //! | `reports` | what the container says |
 //! | `tick` | schedule, patrol, review, and when to wake next |
 //! | `view`, `lists` | the same rows as answers |
+//! | `details` | what belongs to many beads at once, names by a part of them |
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
 //! | `sling` | a bead and an agent in one step |
@@ -35,6 +36,7 @@ mod beads;
 pub(crate) mod check;
 mod config;
 mod convoys;
+mod details;
 mod escalations;
 mod fields;
 mod links;
