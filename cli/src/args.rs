@@ -94,6 +94,9 @@ pub struct Ignored {
     /// Where bd does not sync.
     #[arg(long, global = true, hide = true)]
     pub sandbox: bool,
+    /// Another way to say `--json`.
+    #[arg(long, global = true, hide = true, value_name = "FORMAT")]
+    pub format: Option<String>,
     /// bd's database of the user.
     #[arg(long, global = true, hide = true)]
     pub global: bool,

@@ -57,6 +57,17 @@ impl Failure {
         Self { kind: Kind::NotFound, message, hint: Some("use more characters".into()) }
     }
 
+    /// Says which of the names that were typed means nothing, as bd does: `resolving rig-a1b`.
+    #[must_use]
+    pub fn while_resolving(self, what: &str) -> Self {
+        match self.kind {
+            Kind::NotFound => {
+                Self { message: format!("resolving {what}: {}", self.message), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// All has been said already; only the exit code is left.
     pub fn told() -> Self {
         Self { kind: Kind::Told, message: String::new(), hint: None }

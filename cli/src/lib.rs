@@ -78,7 +78,10 @@ fn called(args: &[OsString]) -> &'static str {
 fn parse(args: &[OsString], name: &'static str) -> Result<Cli, clap::Error> {
     let command = Cli::command().name(name).bin_name(name);
     let mut matches = command.try_get_matches_from(args)?;
-    Cli::from_arg_matches_mut(&mut matches)
+    let mut cli = Cli::from_arg_matches_mut(&mut matches)?;
+    let global = &mut cli.global;
+    global.json |= global.ignored.format.as_deref() == Some("json");
+    Ok(cli)
 }
 
 /// As JSON where JSON is wanted.

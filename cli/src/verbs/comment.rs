@@ -24,7 +24,8 @@ pub(super) fn add(
             .hint("use positional args, --stdin, or -f to read from file"));
     }
     let author = words.author.as_deref().filter(|name| !name.is_empty());
-    let comment = api::comment(&connect()?, &args.id, &text, author)?;
+    let comment = api::comment(&connect()?, &args.id, &text, author)
+        .map_err(|failure| failure.while_resolving(&args.id))?;
     if screen.json {
         return Ok(issue::print(screen.out, &comment)?);
     }
@@ -42,7 +43,7 @@ pub(super) fn comments(
         (None, None) => return Err(Failure::fatal("no issue ID provided")),
     };
     let client = connect()?;
-    let id = api::bead(&client, id)?.id;
+    let id = api::bead(&client, id).map_err(|failure| failure.while_resolving(id))?.id;
     let comments = api::comments(&client, &id)?;
     if screen.json {
         return Ok(issue::print(screen.out, &comments)?);

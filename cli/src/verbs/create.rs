@@ -54,7 +54,8 @@ fn inherit(
     args: &Create,
     labels: &mut Option<Vec<String>>,
 ) -> Result<(), Failure> {
-    let bead = api::bead(client, parent)?;
+    let bead = api::bead(client, parent)
+        .map_err(|failure| failure.while_resolving(&format!("parent {parent}")))?;
     *parent = bead.id;
     if !args.no_inherit_labels && !bead.labels.is_empty() {
         let labels = labels.get_or_insert_default();

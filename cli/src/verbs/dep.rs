@@ -60,7 +60,7 @@ fn add(args: &Link, screen: &mut Screen<'_>, client: &Client) -> Result<(), Fail
             "invalid dependency type {kind:?}: must be non-empty and at most 50 characters"
         )));
     }
-    let (bead, other) = (api::bead(client, &args.id)?, api::bead(client, other)?);
+    let (bead, other) = (bead(client, &args.id)?, bead(client, other)?);
     link(client, &bead, &other, kind)?;
     if screen.json {
         let (issue_id, depends_on_id) = (&*bead.id, &*other.id);
@@ -77,7 +77,7 @@ fn blocks(
     screen: &mut Screen<'_>,
     client: &Client,
 ) -> Result<(), Failure> {
-    let (blocked, blocker) = (api::bead(client, blocked)?, api::bead(client, blocker)?);
+    let (blocked, blocker) = (bead(client, blocked)?, bead(client, blocker)?);
     link(client, &blocked, &blocker, BLOCKS)?;
     if screen.json {
         let done = Blocks {
@@ -90,6 +90,11 @@ fn blocks(
     }
     let (blocker, blocked) = (named(&blocker), named(&blocked));
     screen.line(&format!("✓ Added dependency: {blocker} blocks {blocked}"))
+}
+
+/// One of the two.
+fn bead(client: &Client, id: &str) -> Result<BeadView, Failure> {
+    api::bead(client, id).map_err(|failure| failure.while_resolving(&format!("issue ID {id}")))
 }
 
 /// `rig-a1b (Fix the parser)`
@@ -147,7 +152,7 @@ fn in_words_of_bd(failure: Failure, bead: &BeadView, other: &BeadView, kind: &st
 }
 
 fn remove(args: &LinkRemoval, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
-    let (bead, other) = (api::bead(client, &args.id)?, api::bead(client, &args.depends_on)?);
+    let (bead, other) = (bead(client, &args.id)?, bead(client, &args.depends_on)?);
     api::remove_dependency(client, &bead.id, &other.id)?;
     if screen.json {
         let (issue_id, depends_on_id) = (&*bead.id, &*other.id);
@@ -159,7 +164,7 @@ fn remove(args: &LinkRemoval, screen: &mut Screen<'_>, client: &Client) -> Resul
 }
 
 fn list(args: &Links, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
-    let id = api::bead(client, &args.id)?.id;
+    let id = bead(client, &args.id)?.id;
     let around = api::dependencies(client, &id)?;
     let up = args.direction == Direction::Up;
     let mut links = if up { around.dependents } else { around.dependencies };

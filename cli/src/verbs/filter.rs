@@ -1,5 +1,4 @@
-//! Which beads a list shows. What the rig has an index for it is asked for; all of it is looked at here again, so that
-//! the rig's part is only there to make the pages fewer.
+//! Which beads a list shows: in part the rig is asked for them, the rest is looked at here.
 
 use super::fields;
 use crate::args::Filters;
@@ -172,16 +171,23 @@ impl Filter {
         self.notes.is_some()
     }
 
-    /// Whether it is one of these.
+    /// Whether the rig would give it: for beads that came by name.
+    pub(super) fn takes_as_the_rig(&self, bead: &BeadView) -> bool {
+        let named = self.status.is_empty() || self.status.contains(&bead.status);
+        named
+            && !self.not_status.contains(&bead.status.as_str())
+            && self.assignee.as_ref().is_none_or(|name| bead.assignee.as_ref() == Some(name))
+            && self.kind.as_ref().is_none_or(|kind| bead.kind == *kind)
+            && self.priority.is_none_or(|wanted| priority_number(&bead.priority) == wanted)
+    }
+
+    /// Whether it is one of these, of what the rig gave.
     pub(super) fn takes(&self, bead: &BeadView) -> bool {
         let has = |label: &String| bead.labels.contains(label);
         let full = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
         let priority = priority_number(&bead.priority);
-        self.takes_status(&bead.status)
-            && self.assignee.as_ref().is_none_or(|name| bead.assignee.as_ref() == Some(name))
-            && !(self.no_assignee && full(&bead.assignee))
-            && self.kind.as_ref().is_none_or(|kind| bead.kind == *kind)
-            && self.labels.iter().all(has)
+        !(self.no_assignee && full(&bead.assignee))
+            && self.labels.iter().skip(usize::from(self.ids.is_empty())).all(has)
             && (self.any_label.is_empty() || self.any_label.iter().any(has))
             && !self.no_label.iter().any(has)
             && !(self.no_labels && !bead.labels.is_empty())
@@ -192,16 +198,10 @@ impl Filter {
             && (self.ids.is_empty() || self.ids.contains(&bead.id))
             && self.parent.as_ref().is_none_or(|parent| bead.parent.as_ref() == Some(parent))
             && !(self.no_parent && full(&bead.parent))
-            && self.priority.is_none_or(|wanted| priority == wanted)
             && (self.most_urgent..=self.least_urgent).contains(&priority)
             && self.takes_times(bead)
             && self.metadata.iter().all(|(key, value)| metadata_is(bead, key, value))
             && self.metadata_key.as_ref().is_none_or(|key| bead.metadata.contains_key(key))
-    }
-
-    fn takes_status(&self, status: &str) -> bool {
-        let named = self.status.is_empty() || self.status.iter().any(|it| it == status);
-        named && !self.not_status.contains(&status)
     }
 
     fn takes_times(&self, bead: &BeadView) -> bool {

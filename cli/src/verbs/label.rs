@@ -87,7 +87,7 @@ fn change(
 }
 
 fn list(id: &str, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
-    let bead = api::bead(client, id)?;
+    let bead = api::bead(client, id).map_err(|failure| failure.while_resolving(id))?;
     if screen.json {
         return Ok(issue::print(screen.out, &bead.labels)?);
     }

@@ -104,7 +104,9 @@ pub(super) fn found(
     let mut beads = if named.is_empty() {
         api::beads(client, &filter.query(), enough)?
     } else {
-        api::named(client, &named)?
+        let mut beads = api::named(client, &named)?;
+        beads.retain(|bead| filter.takes_as_the_rig(bead));
+        beads
     };
     beads.retain(|bead| filter.takes(bead));
     if filter.asks_for_notes() {

@@ -40,7 +40,8 @@ pub(super) fn tree(args: &Tree, screen: &mut Screen<'_>, client: &Client) -> Res
         return Err(Failure::fatal("--max-depth must be >= 1"));
     }
     let up = args.reverse || args.direction == Some(Direction::Up);
-    let root = api::bead(client, &args.id)?;
+    let root = api::bead(client, &args.id)
+        .map_err(|failure| failure.while_resolving(&format!("issue ID {}", args.id)))?;
     let root_id = root.id.clone();
     let mut nodes = Vec::new();
     let mut walk = Walk { client, up, max_depth: args.max_depth, seen: HashSet::new() };

@@ -17,7 +17,8 @@ pub(super) fn assign(
 ) -> Result<(), Failure> {
     let name = Some(args.name.trim()).filter(|name| !name.is_empty());
     let change = UpdateBead { assignee: Some(name.map(str::to_owned)), ..UpdateBead::default() };
-    let bead = api::update(client, &args.id, &change)?;
+    let bead = api::update(client, &args.id, &change)
+        .map_err(|failure| failure.while_resolving(&args.id))?;
     if screen.json {
         return screen.object(&bead);
     }
@@ -37,7 +38,8 @@ pub(super) fn priority(
 ) -> Result<(), Failure> {
     let number = fields::priority(&args.priority)?;
     let change = UpdateBead { priority: Some(number.into()), ..UpdateBead::default() };
-    let bead = api::update(&connect()?, &args.id, &change)?;
+    let bead = api::update(&connect()?, &args.id, &change)
+        .map_err(|failure| failure.while_resolving(&args.id))?;
     if screen.json {
         return screen.object(&bead);
     }
@@ -69,7 +71,8 @@ pub(super) fn update(
     }
     let client = connect()?;
     if let Some(Some(parent)) = &mut change.parent {
-        *parent = full_id(&client, parent)?;
+        *parent = full_id(&client, parent)
+            .map_err(|failure| failure.while_resolving(&format!("parent {parent}")))?;
     }
     let plain = UpdateBead::default();
     each(&args.ids, "updating", Some(Shape::Plain), screen, |id, screen| {

@@ -28,7 +28,8 @@ pub(super) fn note(
     if text.trim().is_empty() {
         return Err(Failure::fatal("note text is empty"));
     }
-    let bead = api::add_note(&connect()?, &args.id, &text)?;
+    let bead = api::add_note(&connect()?, &args.id, &text)
+        .map_err(|failure| failure.while_resolving(&args.id))?;
     if screen.json {
         screen.object(&bead)
     } else {
