@@ -214,9 +214,7 @@ Examples:
     #[command(visible_alias = "stats", after_help = "Example:\n  beadrig status")]
     Status(Status),
     /// Say in this directory which rig it belongs to
-    #[command(
-        after_help = "Example:\n  beadrig init --url https://beadrig.example.com --rig demo"
-    )]
+    #[command(after_help = "Example:\n  beadrig init --url https://beadrig.example.com --rig demo")]
     Init(Init),
 }
 

@@ -99,6 +99,7 @@ pub struct BlockedBy<'a> {
 
 /// bd's order.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "bd's names")]
 pub struct Issue<'a> {
     /// Its name.
     pub id: &'a str,
@@ -141,7 +142,7 @@ pub struct Issue<'a> {
     pub dependencies: Links<'a>,
     /// What depends on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub dependents: Vec<Issue<'a>>,
+    pub dependents: Vec<Self>,
     /// What was said about it.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub comments: &'a [Comment],

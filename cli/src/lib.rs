@@ -23,8 +23,8 @@ pub mod verbs;
 pub mod when;
 
 use args::Cli;
-use clap::{CommandFactory as _, FromArgMatches as _};
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use failure::{Failure, Kind};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};

@@ -11,7 +11,7 @@ mod parse;
 mod term;
 
 pub use parse::parse;
-pub use term::Target;
+pub use term::{Target, metadata_is};
 
 use crate::failure::Failure;
 use jiff::Zoned;

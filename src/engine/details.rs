@@ -89,9 +89,8 @@ impl<S: Sql> Engine<S> {
         if bead.status == Status::Closed {
             return Ok(());
         }
-        let waits = |it: &crate::store::Linked| {
-            it.dependency.kind == BLOCKS && it.status != Status::Closed
-        };
+        let waits =
+            |it: &crate::store::Linked| it.dependency.kind == BLOCKS && it.status != Status::Closed;
         let blockers: Vec<String> = self
             .store
             .dependencies(&bead.id)?

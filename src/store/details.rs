@@ -33,7 +33,9 @@ impl<S: Sql> Store<S> {
     pub fn beads_named(&self, ids: &[&str]) -> Result<Vec<Bead>, SqlError> {
         self.all(
             &format!(
-                "SELECT {ROW} FROM json_each(?) AS wanted CROSS JOIN bead ON bead.id = wanted.value
+                "SELECT {ROW}
+                 FROM (SELECT key, value FROM json_each(?)) AS wanted
+                 CROSS JOIN bead ON bead.id = wanted.value
                  ORDER BY wanted.key"
             ),
             &[to_json(&ids)],

@@ -121,6 +121,7 @@ impl Foreign {
 
 /// `create`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Create {
     /// One line
     #[arg(value_name = "TITLE")]
@@ -231,6 +232,7 @@ pub struct Note {
 
 /// `close`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Close {
     /// The beads
     #[arg(value_name = "ID", required = true)]

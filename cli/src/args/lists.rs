@@ -173,7 +173,6 @@ pub enum SortKey {
     Assignee,
 }
 
-
 /// `ready`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
@@ -250,9 +249,10 @@ pub struct Blocked {
 
 /// `query`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Query {
     /// Such as 'status=open AND priority<=1'
-    #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
+    #[arg(value_name = "EXPRESSION")]
     pub words: Vec<String>,
     /// How many at most; 0 for all
     #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
@@ -330,8 +330,8 @@ pub struct Stale {
     /// Untouched for so many days
     #[arg(short, long, default_value_t = 30, value_name = "N")]
     pub days: u16,
-    /// Only this status: open, in_progress, blocked or deferred
-    #[arg(short, long)]
+    /// Only this status.
+    #[arg(short, long, help = "Only this status: open, in_progress, blocked or deferred")]
     pub status: Option<String>,
     /// How many at most; 0 for all
     #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]

@@ -49,7 +49,10 @@ pub fn parse(text: &str) -> Result<Expr, String> {
         Token::End => Ok(expr),
         other => {
             let name = other.name();
-            Err(format!("unexpected token {name} at position {} (expected end of query)", parser.position()))
+            Err(format!(
+                "unexpected token {name} at position {} (expected end of query)",
+                parser.position()
+            ))
         }
     }
 }
@@ -77,14 +80,19 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, String> {
                     ('<', true) => Op::LessOrEqual,
                     ('>', false) => Op::Greater,
                     ('>', true) => Op::GreaterOrEqual,
-                    _ => return Err(format!("unexpected character '!' at position {at} (did you mean '!='?)")),
+                    _ => {
+                        return Err(format!(
+                            "unexpected character '!' at position {at} (did you mean '!='?)"
+                        ));
+                    }
                 })
             }
             '"' | '\'' => {
                 chars.next();
-                Token::Quoted(quoted(&mut chars, c).ok_or_else(|| {
-                    format!("unterminated string at position {at}")
-                })?)
+                Token::Quoted(
+                    quoted(&mut chars, c)
+                        .ok_or_else(|| format!("unterminated string at position {at}"))?,
+                )
             }
             _ => word(&mut chars),
         };

@@ -61,7 +61,8 @@ impl Term {
     /// Reads a term; bd's words for what it cannot be.
     pub fn new(field: &str, op: Op, text: &str, now: &Zoned) -> Result<Self, Failure> {
         let lower = text.to_lowercase();
-        let or_none = || if lower == "none" || lower == "null" { String::new() } else { lower.clone() };
+        let or_none =
+            || if lower == "none" || lower == "null" { String::new() } else { lower.clone() };
         let value = match field {
             "status" => {
                 if !Status::ALL.iter().any(|status| status.as_str() == lower) {
@@ -135,11 +136,7 @@ impl Term {
                 }
             }
             Value::Notes(part) => target.notes.to_lowercase().contains(part.as_str()),
-            Value::Metadata(key, value) => match bead.metadata.get(key) {
-                Some(serde_json::Value::String(text)) => text == value,
-                Some(other) => other.to_string() == *value,
-                None => false,
-            },
+            Value::Metadata(key, value) => metadata_is(bead, key, value),
             Value::MetadataKey(key) => bead.metadata.contains_key(key),
             Value::Foreign(is) => *is,
         };
@@ -178,6 +175,13 @@ impl Term {
             _ => None,
         }
     }
+}
+
+/// Whether a key of the metadata has this value; anything but a text is compared as JSON.
+pub fn metadata_is(bead: &BeadView, key: &str, value: &str) -> bool {
+    let Some(found) = bead.metadata.get(key) else { return false };
+    let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+    text == value
 }
 
 fn wrong(what: impl std::fmt::Display) -> Failure {

@@ -11,12 +11,15 @@ use beadrig::wire::rig::{BeadView, RigStatus};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Under which names a bead is counted.
+type Names = fn(&BeadView) -> Vec<String>;
+
 pub(super) fn count(
     args: &Count,
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
-    let groups: [(bool, fn(&BeadView) -> Vec<String>); 5] = [
+    let groups: [(bool, Names); 5] = [
         (args.by_status, |bead| vec![bead.status.clone()]),
         (args.by_priority, |bead| vec![format!("P{}", priority_number(&bead.priority))]),
         (args.by_type, |bead| vec![bead.kind.clone()]),

@@ -14,7 +14,7 @@ use std::collections::{HashSet, VecDeque};
 /// A bead that goes, and how many ties go with it.
 struct Going {
     bead: BeadView,
-    links: usize,
+    links: Vec<(String, String)>,
     dependents: Vec<String>,
 }
 
@@ -22,7 +22,11 @@ struct Going {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Deleted<'a> {
-    One { deleted: &'a str, dependencies_removed: usize, references_updated: usize },
+    One {
+        deleted: &'a str,
+        dependencies_removed: usize,
+        references_updated: usize,
+    },
     Several {
         deleted: &'a [String],
         deleted_count: usize,
@@ -58,7 +62,8 @@ pub(super) fn delete(
     let client = connect()?;
     let going = all(&ids, args.cascade, &client)?;
     let names: Vec<String> = going.iter().map(|it| it.bead.id.clone()).collect();
-    let links = going.iter().map(|it| it.links).sum();
+    // A tie between two that go is one.
+    let links = going.iter().flat_map(|it| &it.links).collect::<HashSet<_>>().len();
     let orphans: Vec<String> = going
         .iter()
         .flat_map(|it| it.dependents.iter().cloned())
@@ -110,7 +115,9 @@ fn all(ids: &[String], cascade: bool, client: &Client) -> Result<Vec<Going>, Fai
             continue;
         }
         let around = api::dependencies(client, &bead.id)?;
-        let links = around.dependencies.len() + around.dependents.len();
+        let on = around.dependencies.iter().map(|it| (bead.id.clone(), it.id.clone()));
+        let by = around.dependents.iter().map(|it| (it.id.clone(), bead.id.clone()));
+        let links = on.chain(by).collect();
         let dependents: Vec<String> = around.dependents.into_iter().map(|it| it.id).collect();
         if cascade {
             left.extend(dependents.iter().cloned());
@@ -156,5 +163,9 @@ fn preview(
     }
     let cascade = if args.cascade { " --cascade" } else { "" };
     screen.line("\nThis operation cannot be undone!")?;
-    screen.line(&format!("To proceed, run: {} delete {}{cascade} --force", screen.name, names.join(" ")))
+    screen.line(&format!(
+        "To proceed, run: {} delete {}{cascade} --force",
+        screen.name,
+        names.join(" ")
+    ))
 }

@@ -45,9 +45,10 @@ pub(super) fn dep(
         (Some(DepVerb::List(links)), ..) => list(links, screen, &connect()?),
         (Some(DepVerb::Tree(args)), ..) => tree::tree(args, screen, &connect()?),
         (Some(DepVerb::Cycles), ..) => cycles(screen),
-        (None, Some(blocker), Some(blocked)) => blocks(blocker, blocked, screen, &connect()?),
-        _ => Err(Failure::fatal("nothing to do")
-            .hint("say `dep add ID DEPENDS_ON`, or `dep ID --blocks ID`; `dep --help` has the rest")),
+        (None, Some(by), Some(waits)) => blocks(by, waits, screen, &connect()?),
+        _ => Err(Failure::fatal("nothing to do").hint(
+            "say `dep add ID DEPENDS_ON`, or `dep ID --blocks ID`; `dep --help` has the rest",
+        )),
     }
 }
 
@@ -71,25 +72,16 @@ fn add(args: &Link, screen: &mut Screen<'_>, client: &Client) -> Result<(), Fail
     screen.line(&format!("✓ Added dependency: {one} depends on {other} ({})", text::line(kind)))
 }
 
-fn blocks(
-    blocker: &str,
-    blocked: &str,
-    screen: &mut Screen<'_>,
-    client: &Client,
-) -> Result<(), Failure> {
-    let (blocked, blocker) = (bead(client, blocked)?, bead(client, blocker)?);
-    link(client, &blocked, &blocker, BLOCKS)?;
+fn blocks(by: &str, waits: &str, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
+    let (waits, by) = (bead(client, waits)?, bead(client, by)?);
+    link(client, &waits, &by, BLOCKS)?;
     if screen.json {
-        let done = Blocks {
-            status: "added",
-            blocker_id: &blocker.id,
-            blocked_id: &blocked.id,
-            kind: BLOCKS,
-        };
+        let done =
+            Blocks { status: "added", blocker_id: &by.id, blocked_id: &waits.id, kind: BLOCKS };
         return Ok(issue::print(screen.out, &done)?);
     }
-    let (blocker, blocked) = (named(&blocker), named(&blocked));
-    screen.line(&format!("✓ Added dependency: {blocker} blocks {blocked}"))
+    let (by, waits) = (named(&by), named(&waits));
+    screen.line(&format!("✓ Added dependency: {by} blocks {waits}"))
 }
 
 /// One of the two.
@@ -185,9 +177,8 @@ fn list(args: &Links, screen: &mut Screen<'_>, client: &Client) -> Result<(), Fa
     let what = if up { "Issues that depend on" } else { "Dependencies of" };
     screen.line(&format!("{what} {id}:"))?;
     for it in &links {
-        let priority = beads.get(&it.id).map_or(2, |it: &BeadView| {
-            issue::priority_number(&it.priority)
-        });
+        let priority =
+            beads.get(&it.id).map_or(2, |it: &BeadView| issue::priority_number(&it.priority));
         screen.line(&format!(
             "  {}: {} [P{priority}] ({}) via {}",
             text::line(&it.id),
@@ -224,9 +215,7 @@ impl Wanted {
             Some((kind, other)) => (kind.trim(), other.trim()),
         };
         if other.is_empty() || kind.is_empty() {
-            return Err(format!(
-                "invalid dependency format '{text}', expected 'type:id' or 'id'"
-            ));
+            return Err(format!("invalid dependency format '{text}', expected 'type:id' or 'id'"));
         }
         let swapped = text.contains(':') && kind == BLOCKS;
         let kind = match kind {

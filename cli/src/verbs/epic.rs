@@ -88,6 +88,7 @@ fn status(epics: &[Progress], screen: &mut Screen<'_>) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "bd's names")]
 struct Closed<'a> {
     closed: &'a [String],
     count: usize,
@@ -102,10 +103,10 @@ fn close(
     client: &Client,
 ) -> Result<(), Failure> {
     if epics.is_empty() {
-        return match screen.json {
-            true => Ok(issue::print(screen.out, &[(); 0])?),
-            false => screen.line("No epics eligible for closure"),
-        };
+        if screen.json {
+            return Ok(issue::print(screen.out, &[(); 0])?);
+        }
+        return screen.line("No epics eligible for closure");
     }
     if dry_run {
         if screen.json {
@@ -116,11 +117,8 @@ fn close(
             screen.line(&format!("  - {}: {}", it.epic.id, text::line(&it.epic.title)))
         });
     }
-    let why = CloseBead {
-        reason: Some(reason.to_owned()),
-        unless_blocked: true,
-        ..CloseBead::default()
-    };
+    let why =
+        CloseBead { reason: Some(reason.to_owned()), unless_blocked: true, ..CloseBead::default() };
     let mut closed = Vec::new();
     for it in epics {
         match api::close(client, &it.epic.id, &why) {

@@ -5,6 +5,7 @@ use crate::args::Filters;
 use crate::client::encode;
 use crate::failure::Failure;
 use crate::issue::priority_number;
+use crate::query::metadata_is;
 use crate::when;
 use beadrig::bead::Status;
 use beadrig::wire::rig::BeadView;
@@ -43,6 +44,7 @@ impl Span {
 }
 
 /// Filters, read and checked.
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Filter {
     status: Vec<String>,
     not_status: Vec<&'static str>,
@@ -190,7 +192,7 @@ impl Filter {
             && self.labels.iter().skip(usize::from(self.ids.is_empty())).all(has)
             && (self.any_label.is_empty() || self.any_label.iter().any(has))
             && !self.no_label.iter().any(has)
-            && !(self.no_labels && !bead.labels.is_empty())
+            && (!self.no_labels || bead.labels.is_empty())
             && contains(Some(&bead.title), self.title.as_ref())
             && contains(bead.body.as_ref(), self.description.as_ref())
             && contains(bead.external_ref.as_ref(), self.external.as_ref())
@@ -225,20 +227,12 @@ fn contains(text: Option<&String>, part: Option<&String>) -> bool {
 }
 
 /// `key=value`.
-pub(super) fn metadata_field(text: &str) -> Result<(String, String), Failure> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-        Failure::fatal(format!("invalid --metadata-field: expected key=value, got {text:?}"))
-    })?;
+fn metadata_field(text: &str) -> Result<(String, String), Failure> {
+    let (key, value) =
+        text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
+            Failure::fatal(format!("invalid --metadata-field: expected key=value, got {text:?}"))
+        })?;
     Ok((key.to_owned(), value.to_owned()))
-}
-
-/// Whether a key of the metadata has this value; anything but a text is compared as JSON.
-pub(super) fn metadata_is(bead: &BeadView, key: &str, value: &str) -> bool {
-    match bead.metadata.get(key) {
-        Some(serde_json::Value::String(text)) => text == value,
-        Some(other) => other.to_string() == value,
-        None => false,
-    }
 }
 
 /// Refuses what is no status, in bd's words.

@@ -67,13 +67,13 @@ fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
 }
 
 fn write(path: &Path, config: &Map<String, Value>) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::fatal(format!("cannot write {}: {error}", path.display()))
-    };
+    let failed =
+        |error: std::io::Error| Failure::fatal(format!("cannot write {}: {error}", path.display()));
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(failed)?;
     }
-    let text = serde_json::to_string_pretty(config).map_err(std::io::Error::from).map_err(failed)?;
+    let text =
+        serde_json::to_string_pretty(config).map_err(std::io::Error::from).map_err(failed)?;
     // Whole or not at all.
     let new = path.with_extension("json.new");
     let mut file = fs::File::create(&new).map_err(failed)?;

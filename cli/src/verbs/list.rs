@@ -147,7 +147,7 @@ pub(super) fn show(
         return screen.table(beads);
     }
     for bead in beads {
-        write!(screen.out, "{}\n", crate::text::bead(bead, screen.style))?;
+        writeln!(screen.out, "{}", crate::text::bead(bead, screen.style))?;
     }
     Ok(())
 }

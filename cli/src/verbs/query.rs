@@ -16,11 +16,12 @@ pub(super) fn query(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
-    let text = args.words.join(" ");
-    if text.trim().is_empty() {
+    let typed = args.words.join(" ");
+    if typed.trim().is_empty() {
         return Err(Failure::fatal("query expression is required"));
     }
-    let expr = query::parse(&text).map_err(|what| Failure::fatal(format!("parsing query: {what}")))?;
+    let expr =
+        query::parse(&typed).map_err(|what| Failure::fatal(format!("parsing query: {what}")))?;
     if args.parse_only {
         return screen.line(&format!("Parsed query: {expr}"));
     }
@@ -38,10 +39,9 @@ pub(super) fn query(
     });
     list::sort(&mut beads, args.sort, args.reverse);
     beads.truncate(if args.limit == 0 { usize::MAX } else { args.limit });
-    let none = format!("No issues found matching query: {text}");
+    let none = format!("No issues found matching query: {typed}");
     list::show(&beads, args.long, &none, screen, &client)
 }
-
 
 /// What the rig is asked for; nothing where no status can be.
 fn pushed_down(test: &Test, hide_closed: bool) -> Option<String> {

@@ -80,8 +80,7 @@ fn whole(client: &Client, bead: BeadView, json: bool) -> Result<Whole, Failure> 
 impl Whole {
     fn issue(&self) -> Issue<'_> {
         let progress = (self.bead.kind == "epic").then(|| {
-            let children =
-                || self.around.dependents.iter().filter(|it| it.kind == PARENT_CHILD);
+            let children = || self.around.dependents.iter().filter(|it| it.kind == PARENT_CHILD);
             let (total, closed) =
                 (children().count(), children().filter(|it| it.status == "closed").count());
             Progress {
@@ -166,6 +165,7 @@ fn told(event: &EventView) -> String {
 
 /// bd's shape of a line of the audit.
 #[derive(serde::Serialize)]
+#[expect(clippy::struct_field_names, reason = "bd's names")]
 struct Event<'a> {
     id: &'a str,
     issue_id: &'a str,

@@ -12,8 +12,7 @@ use jiff::{Timestamp, ToSpan as _};
 use std::cmp::Ordering;
 
 /// What is no work for somebody who looks for some, unless it is asked for.
-const NO_WORK: [&str; 7] =
-    ["merge-request", "gate", "molecule", "message", "agent", "role", "rig"];
+const NO_WORK: [&str; 7] = ["merge-request", "gate", "molecule", "message", "agent", "role", "rig"];
 /// And what a rig makes for people.
 const NO_WORK_OF_A_RIG: [&str; 2] = ["merge_request", "escalation"];
 
@@ -28,8 +27,8 @@ pub(super) fn ready(
     let mut beads = api::ready(&client, &query, usize::MAX)?;
     let excluded: Vec<String> = args.exclude_type.iter().map(|kind| fields::kind(kind)).collect();
     beads.retain(|bead| {
-        let hidden = NO_WORK.contains(&bead.kind.as_str())
-            || NO_WORK_OF_A_RIG.contains(&bead.kind.as_str());
+        let hidden =
+            NO_WORK.contains(&bead.kind.as_str()) || NO_WORK_OF_A_RIG.contains(&bead.kind.as_str());
         filter.takes(bead) && !(hidden && args.kind.is_none()) && !excluded.contains(&bead.kind)
     });
     put_in_order(&mut beads, args.sort)?;
@@ -67,7 +66,11 @@ fn claim(beads: &[BeadView], screen: &mut Screen<'_>, client: &Client) -> Result
             }
         }
     }
-    if screen.json { screen.array(&[], Shape::Listed) } else { screen.line("No ready work to claim") }
+    if screen.json {
+        screen.array(&[], Shape::Listed)
+    } else {
+        screen.line("No ready work to claim")
+    }
 }
 
 fn put_in_order(beads: &mut [BeadView], order: ReadyOrder) -> Result<(), Failure> {

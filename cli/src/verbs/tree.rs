@@ -106,10 +106,8 @@ fn draw(nodes: &[Node], screen: &mut Screen<'_>) -> Result<(), Failure> {
     let mut follows: Vec<bool> = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
         let depth = node.depth;
-        let more = nodes[at + 1..]
-            .iter()
-            .take_while(|it| it.depth >= depth)
-            .any(|it| it.depth == depth);
+        let more =
+            nodes[at + 1..].iter().take_while(|it| it.depth >= depth).any(|it| it.depth == depth);
         follows.truncate(depth);
         follows.push(more);
         let mut line = String::new();

@@ -87,9 +87,7 @@ pub(super) fn update(
         let bead = match bead {
             Some(bead) if change == plain => bead,
             // With a parent in it the rig must be told both names in full.
-            _ if change.parent.is_some() => {
-                api::update(&client, &full_id(&client, id)?, &change)?
-            }
+            _ if change.parent.is_some() => api::update(&client, &full_id(&client, id)?, &change)?,
             _ => api::update(&client, id, &change)?,
         };
         if screen.json {

@@ -129,8 +129,12 @@ fn besides(asked: &Asked) -> Option<Reply> {
     let none = serde_json::json!({ "dependencies": [], "dependents": [] });
     match asked.line.as_str() {
         line if !line.starts_with("GET ") => None,
-        line if line.contains("/main/details?") || line.contains("/main/names?") => Some(ok(nothing)),
-        line if line.contains("/main/ready?") || line.contains("/main/blocked?") => Some(ok(nothing)),
+        line if line.contains("/main/details?") || line.contains("/main/names?") => {
+            Some(ok(nothing))
+        }
+        line if line.contains("/main/ready?") || line.contains("/main/blocked?") => {
+            Some(ok(nothing))
+        }
         line if line.ends_with("/comments") => Some(ok(nothing)),
         line if line.ends_with("/dependencies") => Some(ok(none)),
         _ => None,

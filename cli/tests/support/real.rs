@@ -76,6 +76,23 @@ impl RealRig {
         Self { rig, clock, here: directory(&format!("real-{name}")) }
     }
 
+    /// A rig with five beads: an epic, two tasks of it that wait for each other, a bug, and one that is closed.
+    pub fn five(name: &str) -> Self {
+        let rig = Self::new(name);
+        for line in [
+            r#"create "Parse dates" --id demo-ep1 -t epic -p 1 -d "All of them" -l core"#,
+            r#"create "Read ISO dates" --id demo-a1b --parent demo-ep1 -d d -p 2 --acceptance "tests pass""#,
+            r#"create "Read words" --id demo-a1c --parent demo-ep1 -d d --deps demo-a1b -l slow"#,
+            r#"create "Crash on empty input" --id demo-bug -t bug -p 0 -d "boom" -a bob"#,
+            r#"create "Old" --id demo-old -d d"#,
+            r#"close demo-old -r "not needed""#,
+        ] {
+            let printed = rig.sh(line);
+            assert!(printed.ends_with("exit 0\n"), "{line}: {printed}");
+        }
+        rig
+    }
+
     /// Time goes by.
     pub fn pass(&self, ms: i64) {
         self.clock.fetch_add(ms, Ordering::Relaxed);
@@ -112,7 +129,10 @@ impl RealRig {
 
     /// A command line and what it prints.
     pub fn tell(&self, lines: &[&str]) -> String {
-        lines.iter().map(|line| format!("$ bd {line}\n{}", self.sh(line))).collect()
+        lines.iter().fold(String::new(), |told, line| {
+            let printed = self.sh(line);
+            format!("{told}$ bd {line}\n{printed}")
+        })
     }
 
     /// What it prints as JSON; it must succeed.
