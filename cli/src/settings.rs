@@ -175,7 +175,7 @@ fn project() -> Result<(Project, PathBuf), Failure> {
     }
 }
 
-pub(crate) fn check_url(url: String) -> Result<String, Failure> {
+fn check_url(url: String) -> Result<String, Failure> {
     let url = url.trim().trim_end_matches('/');
     let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     match host.map(|rest| rest.split('/').next().unwrap_or_default()) {
@@ -187,4 +187,9 @@ pub(crate) fn check_url(url: String) -> Result<String, Failure> {
             .hint("give the token with --token-file or BEADRIG_TOKEN")),
         Some(_) => Ok(url.to_owned()),
     }
+}
+
+/// An address as it may be written into a file.
+pub fn usable_url(url: &str) -> Result<String, Failure> {
+    check_url(url.to_owned())
 }

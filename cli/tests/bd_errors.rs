@@ -6,7 +6,7 @@
 mod support;
 
 use expect_test::expect;
-use support::real::RealRig;
+use support::linked::RealRig;
 
 #[test]
 fn what_cannot_be_is_said_in_bds_words() {

@@ -8,7 +8,7 @@ mod support;
 
 use expect_test::expect;
 use serde_json::Value;
-use support::real::RealRig;
+use support::linked::RealRig;
 
 fn some(name: &str) -> RealRig {
     let rig = RealRig::new(name);
@@ -153,6 +153,29 @@ fn lists_have_counts_records_and_notes() {
     }
     rig.sh("dep remove demo-2 demo-1");
     assert_eq!(rig.bd(&["blocked", "--json"]), "[]\nexit 0\n");
+}
+
+#[test]
+fn notes_that_do_not_fit_into_one_answer_come_all_the_same() {
+    let rig = RealRig::new("json-many-notes");
+    for id in ["demo-1", "demo-2", "demo-3"] {
+        rig.sh(&format!("create T -d d --id {id}"));
+        rig.bd(&["note", id, "short"]);
+    }
+    let long = "x".repeat(16 * 1024);
+    for _ in 0..70 {
+        rig.piped(&["note", "demo-2", "--stdin"], &long);
+    }
+    let listed = rig.json(&["list"]);
+    let lines: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["notes"].as_str().unwrap().lines().count())
+        .collect();
+    assert_eq!(lines, [1, 71, 1]);
+    let asked = rig.rig.asked();
+    assert!(asked.matches("/details?").count() > 1, "{asked}");
 }
 
 #[test]

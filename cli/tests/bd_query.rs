@@ -6,7 +6,7 @@
 mod support;
 
 use expect_test::expect;
-use support::real::RealRig;
+use support::linked::RealRig;
 
 #[test]
 fn queries_find_what_they_say() {

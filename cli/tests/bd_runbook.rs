@@ -8,7 +8,7 @@ mod support;
 
 use expect_test::expect;
 use std::thread;
-use support::real::RealRig;
+use support::linked::RealRig;
 use support::{Asked, Reply, Rig, bead, check, command, ok, refused, show};
 
 #[test]
@@ -224,9 +224,12 @@ fn the_first_bead_that_is_ready_is_claimed_unless_somebody_is_faster() {
         std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
         |asked| asked.line.contains("/details?").then(|| ok(serde_json::json!([]))),
         || {
-            |asked: &Asked| match asked.line.contains("/ready?") {
-                true => ok([bead("rig-1"), bead("rig-2")]),
-                false => taken(asked),
+            |asked: &Asked| {
+                if asked.line.contains("/ready?") {
+                    ok([bead("rig-1"), bead("rig-2")])
+                } else {
+                    taken(asked)
+                }
             }
         },
     );

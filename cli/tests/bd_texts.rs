@@ -6,7 +6,7 @@
 mod support;
 
 use expect_test::expect;
-use support::real::RealRig;
+use support::linked::RealRig;
 
 #[test]
 fn lists_are_what_bd_lists() {

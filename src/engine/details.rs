@@ -28,8 +28,8 @@ impl<S: Sql> Engine<S> {
         let ids = query.iter().find(|(key, _)| key == "ids").map_or("", |(_, ids)| ids.as_str());
         let mut room = limits::DETAILS_NOTE_BYTES_MAX;
         let mut extents = self.store.extents(&several(ids)?)?;
-        let fits = extents.iter().take_while(|it| {
-            let fits = room == limits::DETAILS_NOTE_BYTES_MAX || it.note_bytes <= room;
+        let fits = extents.iter().enumerate().take_while(|(n, it)| {
+            let fits = *n == 0 || it.note_bytes <= room;
             room = room.saturating_sub(it.note_bytes);
             fits
         });

@@ -28,7 +28,7 @@ pub(super) fn init(
         }
     }
     if let Some(url) = &global.url {
-        new.insert("url".into(), settings::check_url(url.clone())?.into());
+        new.insert("url".into(), settings::usable_url(url)?.into());
     }
     new.entry("rig").or_insert_with(|| "main".into());
     if let (true, Some(token)) = (args.force, old.get("token")) {

@@ -53,33 +53,34 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
     if let (true, Some(name)) = (global.readonly, changes(&verb)) {
         return Err(Failure::fatal(format!("operation '{name}' is not allowed in read-only mode")));
     }
-    let client = || connect(&global);
     match verb {
-        Verb::Create(args) => create::create(&args, screen, client),
-        Verb::Q(args) => create::create(&Create { silent: true, ..*args }, screen, client),
-        Verb::Assign(args) => update::assign(&args, screen, &client()?),
-        Verb::Priority(args) => update::priority(&args, screen, client),
-        Verb::Update(args) => update::update(&args, screen, client),
-        Verb::Show(args) => read::show(&args, screen, &client()?),
-        Verb::List(args) => list::list(&args, screen, client),
-        Verb::Ready(args) => ready::ready(&args, screen, client),
-        Verb::Blocked(args) => ready::blocked(&args, screen, &client()?),
-        Verb::Query(args) => query::query(&args, screen, client),
-        Verb::Search(args) => list::search(&args, screen, client),
-        Verb::Count(args) => count::count(&args, screen, client),
-        Verb::Stale(args) => list::stale(&args, screen, client),
-        Verb::Note(args) => write::note(&args, screen, client),
-        Verb::Comment(args) => comment::add(&args, screen, client),
-        Verb::Comments(args) => comment::comments(&args, screen, client),
-        Verb::Label(args) => label::label(&args, screen, client),
-        Verb::Dep(args) => dep::dep(&args, screen, client),
-        Verb::Close(args) => write::close(&args, screen, client),
-        Verb::Reopen(args) => write::reopen(&args, screen, client),
-        Verb::Delete(args) => delete::delete(&args, screen, client),
-        Verb::History(args) => read::history(&args, screen, &client()?),
-        Verb::Epic(args) => epic::epic(&args, screen, &client()?),
-        Verb::Status(args) => count::status(&args, screen, &client()?),
-        Verb::Init(args) => init::init(&args, &global, screen, client),
+        Verb::Create(args) => create::create(&args, screen, || connect(&global)),
+        Verb::Assign(args) => update::assign(&args, screen, &connect(&global)?),
+        Verb::Update(args) => update::update(&args, screen, || connect(&global)),
+        Verb::Q(args) => {
+            create::create(&Create { silent: true, ..*args }, screen, || connect(&global))
+        }
+        Verb::Priority(args) => update::priority(&args, screen, || connect(&global)),
+        Verb::Ready(args) => ready::ready(&args, screen, || connect(&global)),
+        Verb::Blocked(args) => ready::blocked(&args, screen, &connect(&global)?),
+        Verb::Query(args) => query::query(&args, screen, || connect(&global)),
+        Verb::Search(args) => list::search(&args, screen, || connect(&global)),
+        Verb::Count(args) => count::count(&args, screen, || connect(&global)),
+        Verb::Stale(args) => list::stale(&args, screen, || connect(&global)),
+        Verb::Comment(args) => comment::add(&args, screen, || connect(&global)),
+        Verb::Comments(args) => comment::comments(&args, screen, || connect(&global)),
+        Verb::Label(args) => label::label(&args, screen, || connect(&global)),
+        Verb::Dep(args) => dep::dep(&args, screen, || connect(&global)),
+        Verb::Delete(args) => delete::delete(&args, screen, || connect(&global)),
+        Verb::History(args) => read::history(&args, screen, &connect(&global)?),
+        Verb::Epic(args) => epic::epic(&args, screen, &connect(&global)?),
+        Verb::Init(args) => init::init(&args, &global, screen, || connect(&global)),
+        Verb::Show(args) => read::show(&args, screen, &connect(&global)?),
+        Verb::List(args) => list::list(&args, screen, || connect(&global)),
+        Verb::Note(args) => write::note(&args, screen, || connect(&global)),
+        Verb::Close(args) => write::close(&args, screen, || connect(&global)),
+        Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
+        Verb::Status(args) => count::status(&args, screen, &connect(&global)?),
     }
 }
 

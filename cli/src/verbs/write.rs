@@ -162,7 +162,7 @@ pub(super) fn reopen(
     })
 }
 
-fn reason(why: &Why) -> Result<Option<String>, Failure> {
+pub(super) fn reason(why: &Why) -> Result<Option<String>, Failure> {
     let text = match (&why.reason, &why.reason_file) {
         (Some(text), _) => Some(text.clone()),
         (None, Some(path)) => Some(fields::file(path)?),

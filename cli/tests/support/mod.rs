@@ -18,7 +18,7 @@ use std::thread;
 
 pub const TOKEN: &str = "s3cret-token";
 
-pub mod real;
+pub mod linked;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
