@@ -71,9 +71,13 @@ impl<S: Sql> Engine<S> {
         let part = query.iter().find(|(key, _)| key == "part").map_or("", |(_, part)| part);
         let prefix = self.prefix()?;
         let part = part.strip_prefix(&format!("{prefix}-")).unwrap_or(part).to_lowercase();
-        if part.is_empty() || part.len() > limits::ID_CHARS_MAX {
-            let problem = format!("must have 1 to {} characters", limits::ID_CHARS_MAX);
+        if part.len() > limits::ID_CHARS_MAX {
+            let problem = format!("must have {} characters at most", limits::ID_CHARS_MAX);
             return Err(Refusal::invalid("part", problem).into());
+        }
+        // Nothing is a part of every name, and means none.
+        if part.is_empty() {
+            return Ok(Vec::new());
         }
         let mut names = self.store.names_beginning(&prefix, &part)?;
         names.extend(self.store.names_with(&part)?);
@@ -124,8 +128,8 @@ impl<S: Sql> Engine<S> {
 /// Names with commas, not more than an answer has room for.
 fn several(ids: &str) -> Result<Vec<&str>, Refusal> {
     let ids: Vec<&str> = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect();
-    if ids.is_empty() || ids.len() > limits::DETAILS_BEADS_MAX {
-        let problem = format!("must be 1 to {} names with commas", limits::DETAILS_BEADS_MAX);
+    if ids.len() > limits::DETAILS_BEADS_MAX {
+        let problem = format!("must be {} names at most", limits::DETAILS_BEADS_MAX);
         return Err(Refusal::invalid("ids", problem));
     }
     Ok(ids)

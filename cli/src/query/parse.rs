@@ -243,3 +243,36 @@ fn field(word: &str) -> String {
     }
     .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn what_nobody_means_is_refused_and_breaks_nothing() {
+        let long = vec!["status=open"; 5000].join(" AND ");
+        let deep = format!("{}status=open{}", "(".repeat(5000), ")".repeat(5000));
+        let nots = format!("{}status=open", "NOT ".repeat(3000));
+        let odd = [
+            "", " ", "=", "a", "a=", "=a", "a!b", "'", "\"a", "a='b", "(a=b", "a=b)", "AND", "ä≤ö",
+            "a=b c",
+        ];
+        for text in odd.into_iter().chain([&*long, &*deep, &*nots]) {
+            let short: String = text.chars().take(20).collect();
+            assert!(parse(text).is_err(), "{short}");
+        }
+        assert!(parse(&vec!["status=open"; 900].join(" OR ")).is_ok());
+    }
+
+    #[test]
+    fn and_binds_closer_than_or_and_not_closest() {
+        let read = |text: &str| parse(text).map_or_else(|error| error, |it| it.to_string());
+        assert_eq!(read("a=1 or b=2 and not c=3"), "(a=1 OR (b=2 AND NOT c=3))");
+        assert_eq!(
+            read("A=1 AND Labels='x y' AND metadata.Key!=2"),
+            "((a=1 AND label=x y) AND metadata.Key!=2)"
+        );
+        assert_eq!(read(r#"title="say \"hi\"""#), "title=say \"hi\"");
+        assert_eq!(read("updated_at>=7d"), "updated>=7d");
+    }
+}

@@ -7,7 +7,7 @@ use crate::wire::dependencies::{
 use crate::wire::details::BeadDetails;
 use crate::wire::rig::BeadView;
 
-const NAMED: &[Query] = &[text("ids", "of which beads: 1 to 100 names with commas")];
+const NAMED: &[Query] = &[text("ids", "of which beads: names with commas, 100 at most")];
 
 const PART: &[Query] = &[text("part", "a part of a name, behind its prefix")];
 
