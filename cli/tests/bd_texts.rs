@@ -31,6 +31,14 @@ fn lists_are_what_bd_lists() {
         ID        P   STATUS  TYPE  ASSIGNEE  TITLE
         demo-a1b  P2  open    task  -         Read ISO dates
         exit 0
+        $ bd list --parent ep1 -l slow
+        ID        P   STATUS  TYPE  ASSIGNEE  TITLE
+        demo-a1c  P2  open    task  -         Read words
+        exit 0
+        $ bd list --parent nope
+        --- stderr
+        Error: resolving parent: no issue found matching "nope"
+        exit 1
         $ bd list --no-assignee --no-parent
         ID        P   STATUS  TYPE  ASSIGNEE  TITLE
         demo-ep1  P1  open    epic  -         Parse dates
@@ -118,6 +126,8 @@ fn lists_are_what_bd_lists() {
         "list",
         "list --all --sort id",
         "list --parent demo-ep1 --exclude-label slow",
+        "list --parent ep1 -l slow",
+        "list --parent nope",
         "list --no-assignee --no-parent",
         "list --created-before 2026-01-01T00:00:05Z --all",
         "list --id demo-bug,demo-old --all",

@@ -35,7 +35,8 @@ pub(super) fn count(
         return Err(Failure::fatal("only one --by-* flag can be specified"));
     }
     let filter = Filter::new(&args.filters, &[])?;
-    let beads = list::found(&connect()?, &filter, usize::MAX)?;
+    let client = connect()?;
+    let beads = list::found(&client, &filter.in_full(&client)?, usize::MAX)?;
     let total = beads.len();
     let Some(group) = group else {
         if screen.json {

@@ -1,8 +1,8 @@
 //! Which beads a list shows: in part the rig is asked for them, the rest is looked at here.
 
-use super::fields;
+use super::{fields, update};
 use crate::args::Filters;
-use crate::client::encode;
+use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::issue::priority_number;
 use crate::query::metadata_is;
@@ -121,6 +121,13 @@ impl Filter {
                 .collect::<Result<_, _>>()?,
             metadata_key: args.has_metadata_key.clone(),
         })
+    }
+
+    /// With the parent named in full, where a part of its name was given.
+    pub(super) fn in_full(self, client: &Client) -> Result<Self, Failure> {
+        let parent = self.parent.as_deref().map(|id| update::full_id(client, id)).transpose();
+        let parent = parent.map_err(|failure| failure.while_resolving("parent"))?;
+        Ok(Self { parent, ..self })
     }
 
     /// What the rig filters, each with the `&` that follows.

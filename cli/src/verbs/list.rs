@@ -20,6 +20,7 @@ pub(super) fn list(
     let hidden = if only_open { NOT_OPEN } else { hidden };
     let filter = Filter::new(&args.filters, hidden)?;
     let client = connect()?;
+    let filter = filter.in_full(&client)?;
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     // The rig gives the newest first: only then are its first ones ours. One more tells whether there are more.
     let as_given = args.sort == Some(SortKey::Created) && !args.reverse && filter.is_the_rigs();
@@ -49,6 +50,7 @@ pub(super) fn search(
     }
     let filter = Filter::new(&args.filters, &[])?;
     let client = connect()?;
+    let filter = filter.in_full(&client)?;
     let part = words.to_lowercase();
     let mut beads = found(&client, &filter, usize::MAX)?;
     beads.retain(|bead| {

@@ -23,6 +23,7 @@ pub(super) fn ready(
 ) -> Result<(), Failure> {
     let filter = list::narrowed(args)?;
     let client = connect()?;
+    let filter = filter.in_full(&client)?;
     let query = filter.query();
     let mut beads = api::ready(&client, &query, usize::MAX)?;
     let excluded: Vec<String> = args.exclude_type.iter().map(|kind| fields::kind(kind)).collect();
