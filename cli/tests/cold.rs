@@ -10,7 +10,7 @@ use std::time::Instant;
 use support::linked::RealRig;
 
 /// Calls, so that the kernel's hundredths of a second suffice.
-const CALLS: u32 = 200;
+const CALLS: u32 = 60;
 /// Milliseconds of its own CPU that a call may cost: a script with a hundred of them is still quick.
 const OWN_CPU_MS_MAX: f64 = 15.0;
 
