@@ -343,6 +343,20 @@ pub const TOWN_CONVOYS_KEPT: u32 = 2_000;
 /// Beads that a rig is asked for at once: all of a page of convoys may be in one rig.
 pub const TRACKED_BEADS_MAX: usize = TOWN_CONVOYS_PAGE_MAX as usize * CONVOY_BEADS_MAX;
 
+/// Beads whose details one call asks for: their names fit in a query string.
+pub const DETAILS_BEADS_MAX: usize = 100;
+
+/// Bytes of notes in one answer with details, if it has more than one bead: what fits is answered, and the rest is
+/// asked for again.
+pub const DETAILS_NOTE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Names that a part of one may mean, in one answer: more are no help to whoever must choose.
+pub const NAMES_MAX: i64 = 20;
+
+/// Finished beads that are looked through for a name that has a part in its middle, the newest: nobody types a part of
+/// an older one, and a search must not grow with all that was ever done.
+pub const NAMES_LOOKED_THROUGH: i64 = 10_000;
+
 /// Finished beads that a rig's status counts: they grow without end, and a count of them kept in a row would cost every
 /// close a row more.
 pub const STATUS_FINISHED_MAX: u32 = 10_000;

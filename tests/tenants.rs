@@ -69,6 +69,8 @@ const ROUTES: &[(&str, &str, &str, &[Who])] = &[
     ("GET", "/ready", "", READ),
     ("GET", "/blocked", "", READ),
     ("GET", "/events", "", READ),
+    ("GET", "/details", "", READ),
+    ("GET", "/names", "", READ),
     ("POST", "/agents", r#"{"role":"polecat","name":"x","identity":"x"}"#, NOBODY),
     ("GET", "/agents", "", READ),
     ("POST", "/agents/get-or-create", r#"{"role":"polecat"}"#, NOBODY),

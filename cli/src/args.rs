@@ -1,7 +1,21 @@
 //! What can be typed: verbs, flags and their help. No rule lives here; names and letters are bd's, so that habits and
 //! scripts keep working. Must never fetch or decide anything.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+mod bead;
+mod links;
+mod lists;
+
+pub use bead::{Assign, Close, Create, Delete, Fields, Note, Priority, Reopen, Update, Why};
+pub use links::{
+    Comment, CommentText, Comments, CommentsVerb, Dep, DepVerb, Direction, Epic, EpicVerb, Label,
+    LabelVerb, Labelled, Link, LinkRemoval, Links, Tree,
+};
+pub use lists::{
+    Blocked, Count, Filters, History, Init, List, Query, Ready, ReadyOrder, Search, Show, SortKey,
+    Stale, Status,
+};
+
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Hand work to coding agents and follow it.
@@ -62,9 +76,39 @@ pub struct Global {
     /// No warnings
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Refuse whatever would change something
+    #[arg(long, global = true)]
+    pub readonly: bool,
+    /// bd's other flags for all verbs, which mean nothing to a rig.
+    #[command(flatten)]
+    pub ignored: Ignored,
     /// Scripts written for bd name their database; a rig has its own, so the path is ignored.
     #[arg(long, global = true, hide = true, value_name = "PATH")]
     pub db: Option<PathBuf>,
+}
+
+/// Flags of bd that hold for its own database; accepted, so that scripts go on working.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub struct Ignored {
+    /// Where bd does not sync.
+    #[arg(long, global = true, hide = true)]
+    pub sandbox: bool,
+    /// Another way to say `--json`.
+    #[arg(long, global = true, hide = true, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// bd's database of the user.
+    #[arg(long, global = true, hide = true)]
+    pub global: bool,
+    /// More to read.
+    #[arg(short, long, global = true, hide = true)]
+    pub verbose: bool,
+    /// When bd commits.
+    #[arg(long, global = true, hide = true, value_name = "MODE")]
+    pub dolt_auto_commit: Option<String>,
+    /// bd's daemon, which older scripts turn off.
+    #[arg(long, global = true, hide = true)]
+    pub no_daemon: bool,
 }
 
 /// The verbs.
@@ -76,14 +120,20 @@ pub enum Verb {
         after_help = "Example:\n  beadrig create \"Fix the parser\" -p 1 --acceptance \"cargo test passes\" -a agent"
     )]
     Create(Box<Create>),
+    /// Make a bead and print only its id
+    #[command(after_help = "Example:\n  id=$(beadrig q \"Fix the parser\" -p 1)")]
+    Q(Box<Create>),
     /// Give a bead to somebody; `agent` means an agent of the rig
     #[command(
         after_help = "Examples:\n  beadrig assign rig-a1b agent\n  beadrig assign rig-a1b \"\"    (nobody)"
     )]
     Assign(Assign),
+    /// Set how urgent a bead is
+    #[command(after_help = "Example:\n  beadrig priority rig-a1b 0")]
+    Priority(Priority),
     /// Change beads
     #[command(
-        after_help = "Example:\n  beadrig update rig-a1b -s blocked --append-notes \"needs a key\""
+        after_help = "Examples:\n  beadrig update rig-a1b -s blocked --append-notes \"needs a key\"\n  beadrig update rig-a1b --claim"
     )]
     Update(Box<Update>),
     /// Show beads in full, with what they wait for
@@ -91,12 +141,57 @@ pub enum Verb {
     Show(Show),
     /// List beads that are not closed
     #[command(after_help = "Example:\n  beadrig list -s open,blocked -a agent --sort updated")]
-    List(List),
+    List(Box<List>),
+    /// List beads that could be begun now, the most urgent first
+    #[command(after_help = "Example:\n  beadrig ready -n 5 --unassigned")]
+    Ready(Box<Ready>),
+    /// List beads that wait for others, with those
+    #[command(after_help = "Example:\n  beadrig blocked --json")]
+    Blocked(Blocked),
+    /// List what an expression says
+    #[command(
+        after_help = "Fields: status, priority, type, assignee, owner, label, title, description, notes, created,
+updated, started, closed, due, id, parent, spec, pinned, ephemeral, template, metadata.<key>;
+`none` is an empty one. Operators: = != > >= < <=, AND, OR, NOT, ( ). Times: 7d, 24h, 2w (ago),
+2026-12-01, \"next monday\". Closed beads are left out unless the expression names a status.
+
+Examples:
+  beadrig query 'assignee=agent AND status=open'
+  beadrig query '(type=bug OR label=urgent) AND priority<=1 AND updated>7d'"
+    )]
+    Query(Query),
+    /// Search titles, descriptions and ids
+    #[command(after_help = "Example:\n  beadrig search parser -s open")]
+    Search(Box<Search>),
+    /// Count beads, closed ones too
+    #[command(after_help = "Example:\n  beadrig count --by-status")]
+    Count(Box<Count>),
+    /// List beads that nobody has touched for long
+    #[command(after_help = "Example:\n  beadrig stale --days 14 -s in_progress")]
+    Stale(Stale),
     /// Append a note to a bead
     #[command(
         after_help = "Examples:\n  beadrig note rig-a1b half of the tests pass\n  make 2>&1 | beadrig note rig-a1b --stdin"
     )]
     Note(Note),
+    /// Add a comment to a bead
+    #[command(after_help = "Example:\n  beadrig comment rig-a1b \"looks good to me\"")]
+    Comment(Comment),
+    /// List the comments of a bead, or add one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  beadrig comments rig-a1b\n  beadrig comments add rig-a1b \"looks good to me\""
+    )]
+    Comments(Comments),
+    /// Add, remove and list labels
+    #[command(after_help = "Example:\n  beadrig label add rig-a1b rig-a1c urgent")]
+    Label(Label),
+    /// Say what waits for what
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  beadrig dep add rig-a1b rig-a1c      (a1b waits for a1c)\n  beadrig dep rig-a1c --blocks rig-a1b (the same)\n  beadrig dep tree rig-a1b"
+    )]
+    Dep(Dep),
     /// Close beads
     #[command(after_help = "Example:\n  beadrig close rig-a1b -r \"done in 4f2c9d1\"")]
     Close(Close),
@@ -106,266 +201,42 @@ pub enum Verb {
     /// Open closed, failed or blocked beads again
     #[command(after_help = "Example:\n  beadrig reopen rig-a1b -r \"the fix was reverted\"")]
     Reopen(Reopen),
+    /// Delete beads for ever; shows what would go, unless it is forced
+    #[command(after_help = "Example:\n  beadrig delete rig-a1b --force")]
+    Delete(Delete),
+    /// Show what happened to a bead, the newest first
+    #[command(after_help = "Example:\n  beadrig history rig-a1b --limit 5")]
+    History(History),
+    /// Show how far epics are, and close those whose children are all closed
+    #[command(after_help = "Examples:\n  beadrig epic status\n  beadrig epic close-eligible")]
+    Epic(Epic),
     /// Show what the rig is doing
     #[command(visible_alias = "stats", after_help = "Example:\n  beadrig status")]
-    Status,
+    Status(Status),
+    /// Say in this directory which rig it belongs to
+    #[command(after_help = "Example:\n  beadrig init --url https://beadrig.example.com --rig demo")]
+    Init(Init),
 }
 
-/// The fields that `create` and `update` share.
-#[derive(Debug, Args)]
-pub struct Fields {
-    /// What is to be done
-    #[arg(
-        short,
-        long,
-        visible_alias = "body",
-        short_alias = 'm',
-        value_name = "TEXT",
-        allow_hyphen_values = true
-    )]
-    pub description: Option<String>,
-    /// Read the description from a file, `-` for stdin
-    #[arg(long, value_name = "FILE", alias = "description-file", conflicts_with_all = ["description", "stdin"])]
-    pub body_file: Option<PathBuf>,
-    /// Read the description from stdin
-    #[arg(long, conflicts_with = "description")]
-    pub stdin: bool,
-    /// How it shall be done
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub design: Option<String>,
-    /// When it is done; an agent takes no bead without
-    #[arg(long, alias = "acceptance-criteria", value_name = "TEXT", allow_hyphen_values = true)]
-    pub acceptance: Option<String>,
-    /// 0 to 4 or P0 to P4; 0 is the most urgent
-    #[arg(short, long, value_name = "P")]
-    pub priority: Option<String>,
-    /// task, bug, feature, epic, chore, …
-    #[arg(short = 't', long = "type", value_name = "TYPE")]
-    pub kind: Option<String>,
-    /// Who takes it; `agent` means an agent of the rig
-    #[arg(short, long, value_name = "NAME")]
-    pub assignee: Option<String>,
-    /// The bead it is a part of
-    #[arg(long, value_name = "ID")]
-    pub parent: Option<String>,
-    /// Its name elsewhere, such as gh-9
-    #[arg(long, value_name = "REF")]
-    pub external_ref: Option<String>,
-    /// When it is due: 2026-12-01, +2d, tomorrow, or RFC 3339
-    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
-    pub due: Option<String>,
-    /// Not to be taken before: 2026-12-01, +2d, tomorrow, or RFC 3339
-    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
-    pub defer: Option<String>,
-    /// A JSON object to keep with it, or @FILE
-    #[arg(long, value_name = "JSON")]
-    pub metadata: Option<String>,
-}
-
-/// `create`.
-#[derive(Debug, Args)]
-pub struct Create {
-    /// One line
-    #[arg(value_name = "TITLE")]
-    pub positional: Option<String>,
-    /// The title, as a flag
-    #[arg(long, value_name = "TITLE", allow_hyphen_values = true)]
-    pub title: Option<String>,
-    /// What `update` takes too.
-    #[command(flatten)]
-    pub fields: Fields,
-    /// A first note
-    #[arg(long, alias = "append-notes", value_name = "TEXT", allow_hyphen_values = true)]
-    pub notes: Option<String>,
-    /// Labels, separated by commas
-    #[arg(short, long, alias = "label", value_name = "A,B", value_delimiter = ',')]
-    pub labels: Vec<String>,
-    /// Its id; without it the rig makes one
-    #[arg(long)]
-    pub id: Option<String>,
-    /// Print only the id
-    #[arg(long)]
-    pub silent: bool,
-    /// Print what would be made, and make nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `assign`.
-#[derive(Debug, Args)]
-pub struct Assign {
-    /// The bead
-    pub id: String,
-    /// Who takes it; "" for nobody
-    pub name: String,
-}
-
-/// `update`.
-#[derive(Debug, Args)]
-pub struct Update {
-    /// The beads
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
-    /// Its status.
-    #[arg(short, long, help = "open, in_progress, in_review, blocked, deferred, closed or failed")]
-    pub status: Option<String>,
-    /// One line
-    #[arg(long, allow_hyphen_values = true)]
-    pub title: Option<String>,
-    /// What `create` takes too.
-    #[command(flatten)]
-    pub fields: Fields,
-    /// Refused: a rig's notes are appended, never replaced.
-    #[arg(long, hide = true, value_name = "TEXT", allow_hyphen_values = true)]
-    pub notes: Option<String>,
-    /// A note to append
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub append_notes: Option<String>,
-    /// Labels to add
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub add_label: Vec<String>,
-    /// Labels to take away
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub remove_label: Vec<String>,
-    /// All labels; "" for none
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub set_labels: Option<Vec<String>>,
-    /// A metadata key to set; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "metadata")]
-    pub set_metadata: Vec<String>,
-    /// A metadata key to remove; may be repeated
-    #[arg(long, value_name = "KEY", conflicts_with = "metadata")]
-    pub unset_metadata: Vec<String>,
-}
-
-/// `show`.
-#[derive(Debug, Args)]
-pub struct Show {
-    /// The beads
-    #[arg(value_name = "ID", required_unless_present = "id")]
-    pub ids: Vec<String>,
-    /// More beads, as bd has it
-    #[arg(long, hide = true, value_name = "ID")]
-    pub id: Vec<String>,
-}
-
-/// `list`.
-#[derive(Debug, Args)]
-pub struct List {
-    /// Only these statuses
-    #[arg(short, long, value_name = "A,B", value_delimiter = ',')]
-    pub status: Vec<String>,
-    /// Only what is theirs
-    #[arg(short, long, value_name = "NAME")]
-    pub assignee: Option<String>,
-    /// Only this type
-    #[arg(short = 't', long = "type", value_name = "TYPE")]
-    pub kind: Option<String>,
-    /// Only with all of these labels
-    #[arg(short, long, value_name = "A,B", value_delimiter = ',')]
-    pub label: Vec<String>,
-    /// Only with one of these labels
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub label_any: Vec<String>,
-    /// Only with this in the title, in capitals or not
-    #[arg(long, value_name = "TEXT")]
-    pub title: Option<String>,
-    /// Only these ids
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub id: Vec<String>,
-    /// Only this priority
-    #[arg(short, long, value_name = "P")]
-    pub priority: Option<String>,
-    /// Only this priority or less urgent
-    #[arg(long, value_name = "P")]
-    pub priority_min: Option<String>,
-    /// Only this priority or more urgent
-    #[arg(long, value_name = "P")]
-    pub priority_max: Option<String>,
-    /// How many at most; 0 for all
-    #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
-    pub limit: usize,
-    /// Closed beads too
-    #[arg(long)]
-    pub all: bool,
-    /// In which order; without it by priority, then newest first
-    #[arg(long, value_enum, value_name = "KEY")]
-    pub sort: Option<SortKey>,
-    /// The other way round
-    #[arg(short, long)]
-    pub reverse: bool,
-}
-
-/// What a list is sorted by; times newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names are the values, and are printed by --help")]
-pub enum SortKey {
-    Priority,
-    Created,
-    Updated,
-    Closed,
-    Status,
-    Id,
-    Title,
-    Type,
-    Assignee,
-}
-
-/// `note`.
-#[derive(Debug, Args)]
-pub struct Note {
-    /// The bead
-    pub id: String,
-    /// What to note
-    #[arg(value_name = "TEXT")]
-    pub text: Vec<String>,
-    /// Read the text from stdin
-    #[arg(long, conflicts_with_all = ["text", "file"])]
-    pub stdin: bool,
-    /// Read the text from a file, `-` for stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
-    pub file: Option<PathBuf>,
-}
-
-/// `close`.
-#[derive(Debug, Args)]
-pub struct Close {
-    /// The beads
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
-    /// Why
-    #[command(flatten)]
-    pub why: Why,
-    /// Accepted for bd's scripts
-    #[arg(short, long, hide = true)]
-    pub force: bool,
-}
-
-/// `reopen`.
-#[derive(Debug, Args)]
-pub struct Reopen {
-    /// The beads
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
-    /// Why
-    #[command(flatten)]
-    pub why: Why,
-}
-
-/// The reason of a close or reopen.
-#[derive(Debug, Args)]
-pub struct Why {
-    /// Why
-    #[arg(
-        short,
-        long,
-        aliases = ["resolution", "comment", "message"],
-        short_alias = 'm',
-        value_name = "TEXT",
-        allow_hyphen_values = true
-    )]
-    pub reason: Option<String>,
-    /// Read the reason from a file, `-` for stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "reason")]
-    pub reason_file: Option<PathBuf>,
+impl Verb {
+    /// Whether a failure goes to stdout with `--json`: where its readers look for it, as in bd.
+    pub fn fails_on_stdout(&self) -> bool {
+        matches!(
+            self,
+            Self::Assign(_)
+                | Self::Priority(_)
+                | Self::Blocked(_)
+                | Self::Query(_)
+                | Self::Count(_)
+                | Self::Stale(_)
+                | Self::Note(_)
+                | Self::Comment(_)
+                | Self::Comments(_)
+                | Self::Label(_)
+                | Self::Dep(_)
+                | Self::History(_)
+                | Self::Epic(_)
+                | Self::Status(_)
+        )
+    }
 }

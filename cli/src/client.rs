@@ -90,6 +90,11 @@ impl Client {
         self.persist(method, path, &body, Some(&key()))
     }
 
+    /// Changes, once, with nothing more to say.
+    pub fn act<T: DeserializeOwned>(&self, method: &Method, path: &str) -> Result<T, Failure> {
+        self.persist(method, path, &[], Some(&key()))
+    }
+
     /// Tries until there is an answer, or the patience has run out.
     fn persist<T: DeserializeOwned>(
         &self,
@@ -187,10 +192,14 @@ impl Client {
         })
     }
 
+    /// In whose name it speaks.
+    pub fn name(&self) -> String {
+        self.actor.get_or_init(|| settings::actor(self.settings.actor.as_deref())).clone()
+    }
+
     /// A name may be in any script; a header takes bytes, but no control characters.
     fn actor(&self) -> HeaderValue {
-        let name = self.actor.get_or_init(|| settings::actor(self.settings.actor.as_deref()));
-        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let name: String = self.name().chars().filter(|c| !c.is_control()).collect();
         HeaderValue::from_bytes(name.trim().as_bytes())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     }

@@ -22,6 +22,8 @@ pub enum Kind {
     NotFound,
     /// The rig refused this; it may take the next.
     Refused,
+    /// Somebody else has it already.
+    Claimed,
     /// Nothing else will go better: the rig is away, the token is wrong, the flags make no sense.
     Fatal,
     /// All has been said already.
@@ -45,6 +47,24 @@ impl Failure {
             kind: Kind::NotFound,
             message: format!("no issue found matching {id:?}"),
             hint: None,
+        }
+    }
+
+    /// In bd's words.
+    pub fn ambiguous(id: &str, names: &[String]) -> Self {
+        let (count, names) = (names.len(), names.join(" "));
+        let message = format!("ambiguous ID {id:?} matches {count} issues: [{names}]");
+        Self { kind: Kind::NotFound, message, hint: Some("use more characters".into()) }
+    }
+
+    /// Says which of the names that were typed means nothing, as bd does: `resolving rig-a1b`.
+    #[must_use]
+    pub fn while_resolving(self, what: &str) -> Self {
+        match self.kind {
+            Kind::NotFound => {
+                Self { message: format!("resolving {what}: {}", self.message), ..self }
+            }
+            _ => self,
         }
     }
 

@@ -1,8 +1,9 @@
 //! A bead as bd prints it in JSON: bd's keys in bd's order, absent when empty, so that bd's readers can read it.
 //! Beyond them only `failure` and `waiting`. Must never change a value, only its shape.
 
-use beadrig::wire::rig::{BeadView, Failure, Waiting};
-use serde::Serialize;
+use beadrig::wire::details::{BeadDetails, DependencyRecord};
+use beadrig::wire::rig::{BeadView, Failure, NoteView, Waiting};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
@@ -17,62 +18,160 @@ pub enum Shape {
     Listed,
 }
 
+/// A comment, as bd and the rig have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comment {
+    /// A text; in old versions of bd a number.
+    pub id: Value,
+    /// On which bead.
+    pub issue_id: String,
+    /// Whose words.
+    pub author: String,
+    /// The words.
+    pub text: String,
+    /// When.
+    pub created_at: String,
+}
+
+/// A dependency as bd records it.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    issue_id: &'a str,
+    depends_on_id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    created_at: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    created_by: &'a str,
+}
+
+impl<'a> Record<'a> {
+    /// Of this bead.
+    pub fn new(issue_id: &'a str, record: &'a DependencyRecord) -> Self {
+        Self {
+            issue_id,
+            depends_on_id: &record.depends_on,
+            kind: &record.kind,
+            created_at: &record.created_at,
+            created_by: &record.created_by,
+        }
+    }
+}
+
+/// `dependencies` is two things in bd: records in lists, whole issues in `show`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Links<'a> {
+    /// In lists.
+    Records(Vec<Record<'a>>),
+    /// In `show`.
+    Issues(Vec<Issue<'a>>),
+}
+
+impl Links<'_> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Records(records) => records.is_empty(),
+            Self::Issues(issues) => issues.is_empty(),
+        }
+    }
+}
+
+/// How far an epic is.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Progress {
+    /// How many children it has.
+    pub epic_total_children: usize,
+    /// How many of them are closed.
+    pub epic_closed_children: usize,
+    /// Whether all are, and there are some.
+    pub epic_closeable: bool,
+}
+
+/// What a blocked bead waits for.
+#[derive(Debug, Serialize)]
+pub struct BlockedBy<'a> {
+    /// How many.
+    pub blocked_by_count: usize,
+    /// Which.
+    pub blocked_by: &'a [String],
+}
+
 /// bd's order.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_field_names, reason = "bd's names")]
 pub struct Issue<'a> {
-    id: &'a str,
-    title: &'a str,
+    /// Its name.
+    pub id: &'a str,
+    pub(crate) title: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
+    pub(crate) description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    design: Option<&'a str>,
+    pub(crate) design: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    acceptance_criteria: Option<&'a str>,
+    pub(crate) acceptance_criteria: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    notes: Option<String>,
-    status: &'a str,
-    priority: u8,
-    issue_type: &'a str,
+    pub(crate) notes: Option<String>,
+    pub(crate) status: &'a str,
+    pub(crate) priority: u8,
+    pub(crate) issue_type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    assignee: Option<&'a str>,
-    created_at: &'a str,
+    pub(crate) assignee: Option<&'a str>,
+    pub(crate) created_at: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    created_by: &'a str,
-    updated_at: &'a str,
+    pub(crate) created_by: &'a str,
+    pub(crate) updated_at: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<&'a str>,
+    pub(crate) started_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    closed_at: Option<&'a str>,
+    pub(crate) closed_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    close_reason: Option<&'a str>,
+    pub(crate) close_reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    due_at: Option<&'a str>,
+    pub(crate) due_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    defer_until: Option<&'a str>,
+    pub(crate) defer_until: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    external_ref: Option<&'a str>,
+    pub(crate) external_ref: Option<&'a str>,
     #[serde(skip_serializing_if = "Map::is_empty")]
-    metadata: &'a Map<String, Value>,
+    pub(crate) metadata: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    labels: &'a [String],
+    pub(crate) labels: &'a [String],
+    /// What it depends on.
+    #[serde(skip_serializing_if = "Links::is_empty")]
+    pub dependencies: Links<'a>,
+    /// What depends on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependents: Vec<Self>,
+    /// What was said about it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub comments: &'a [Comment],
+    /// As what it is named in another's `dependencies` or `dependents`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependency_type: Option<&'a str>,
     #[serde(flatten)]
-    counts: Option<Counts>,
+    pub(crate) counts: Option<Counts>,
+    /// What a blocked one waits for.
+    #[serde(flatten)]
+    pub blocked: Option<BlockedBy<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<&'a str>,
+    pub(crate) parent: Option<&'a str>,
+    /// How far an epic is.
+    #[serde(flatten)]
+    pub progress: Option<Progress>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<&'a Failure>,
+    pub(crate) failure: Option<&'a Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    waiting: Option<&'a Waiting>,
+    pub(crate) waiting: Option<&'a Waiting>,
 }
 
-/// Always 0 until a rig tells dependencies.
+/// What only blocks is counted, as in bd.
 #[derive(Debug, Default, Serialize)]
 #[expect(clippy::struct_field_names, reason = "bd's names")]
-struct Counts {
-    dependency_count: u32,
-    dependent_count: u32,
-    comment_count: u32,
+pub(crate) struct Counts {
+    dependency_count: u64,
+    dependent_count: u64,
+    comment_count: u64,
 }
 
 impl<'a> Issue<'a> {
@@ -84,7 +183,7 @@ impl<'a> Issue<'a> {
             description: full(bead.body.as_ref()),
             design: full(bead.design.as_ref()),
             acceptance_criteria: full(bead.acceptance_criteria.as_ref()),
-            notes: notes(bead),
+            notes: bead.notes.as_deref().and_then(notes),
             status: &bead.status,
             priority: priority_number(&bead.priority),
             issue_type: &bead.kind,
@@ -100,10 +199,33 @@ impl<'a> Issue<'a> {
             external_ref: full(bead.external_ref.as_ref()),
             metadata: &bead.metadata,
             labels: &bead.labels,
+            dependencies: Links::Records(Vec::new()),
+            dependents: Vec::new(),
+            comments: &[],
+            dependency_type: None,
+            blocked: None,
+            progress: None,
             counts: (shape == Shape::Listed).then(Counts::default),
             parent: full(bead.parent.as_ref()).filter(|_| shape != Shape::Plain),
             failure: bead.failure.as_ref(),
             waiting: bead.waiting.as_ref(),
+        }
+    }
+
+    /// As a list shows it, with what belongs to it.
+    pub fn listed(bead: &'a BeadView, details: Option<&'a BeadDetails>) -> Self {
+        let issue = Self::new(bead, Shape::Listed);
+        let Some(details) = details else { return issue };
+        let records = details.dependencies.iter().map(|it| Record::new(&bead.id, it)).collect();
+        Self {
+            notes: notes(&details.notes),
+            dependencies: Links::Records(records),
+            counts: Some(Counts {
+                dependency_count: details.dependency_count,
+                dependent_count: details.dependent_count,
+                comment_count: details.comment_count,
+            }),
+            ..issue
         }
     }
 }
@@ -113,8 +235,8 @@ fn full(text: Option<&String>) -> Option<&str> {
 }
 
 /// bd keeps one string; who wrote what when is in the text output.
-fn notes(bead: &BeadView) -> Option<String> {
-    let texts: Vec<_> = bead.notes.as_deref()?.iter().map(|note| note.text.as_str()).collect();
+fn notes(notes: &[NoteView]) -> Option<String> {
+    let texts: Vec<_> = notes.iter().map(|note| note.text.as_str()).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 

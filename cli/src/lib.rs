@@ -1,7 +1,7 @@
 //! `beadrig`, the command with which people and agents talk to a rig; it knows bd's verbs, flags and JSON.
 //!
 //! ```text
-//! args      what can be typed
+//! args      what can be typed               query   what an expression of `query` means
 //! settings  which rig, which token, whose name
 //! verbs     one function each: read the flags, ask, print
 //!   api     the rig's routes            client  requests, and what to do when one is lost
@@ -16,17 +16,19 @@ pub mod args;
 pub mod client;
 pub mod failure;
 pub mod issue;
+pub mod query;
 pub mod settings;
 pub mod text;
 pub mod verbs;
 pub mod when;
 
 use args::Cli;
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use failure::{Failure, Kind};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use terminal_size::{Width, terminal_size_of};
 use text::Style;
@@ -35,12 +37,13 @@ use verbs::Screen;
 /// Runs one command line on the process's streams.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
+    let name = called(&args);
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match parse(&args, name) {
         Ok(cli) => cli,
         // Nobody is left to tell when printing fails.
         Err(error) => {
-            return misread(&error, &args, &mut out, &mut err).unwrap_or(ExitCode::FAILURE);
+            return misread(&error, &args, name, &mut out, &mut err).unwrap_or(ExitCode::FAILURE);
         }
     };
     let style = Style {
@@ -49,18 +52,39 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         width: terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns.into()),
     };
     let (json, quiet) = (cli.global.json, cli.global.quiet);
-    let mut screen = Screen { out: &mut out, err: &mut err, json, quiet, style };
+    let on_stdout = json && cli.verb.fails_on_stdout();
+    let mut screen = Screen { out: &mut out, err: &mut err, json, quiet, style, name };
     let done = verbs::run(cli, &mut screen).and_then(|()| Ok(screen.out.flush()?));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = tell(&failure, json, &mut err);
+            let to: &mut dyn Write = if on_stdout { &mut out } else { &mut err };
+            let _ = tell(&failure, json, to);
             ExitCode::FAILURE
         }
     }
 }
 
-/// On stderr, also as JSON: stdout holds answers.
+/// Under which of its two names: a link named `bd` makes it bd.
+fn called(args: &[OsString]) -> &'static str {
+    let path = args.first().map(Path::new);
+    match path.and_then(Path::file_stem) {
+        Some(stem) if stem == "bd" => "bd",
+        _ => "beadrig",
+    }
+}
+
+/// What was typed, with the name under which it was called in its usage.
+fn parse(args: &[OsString], name: &'static str) -> Result<Cli, clap::Error> {
+    let command = Cli::command().name(name).bin_name(name);
+    let mut matches = command.try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches_mut(&mut matches)?;
+    let global = &mut cli.global;
+    global.json |= global.ignored.format.as_deref() == Some("json");
+    Ok(cli)
+}
+
+/// As JSON where JSON is wanted.
 fn tell(failure: &Failure, json: bool, err: &mut dyn Write) -> io::Result<()> {
     if failure.kind == Kind::Told {
         return Ok(());
@@ -84,17 +108,19 @@ fn tell(failure: &Failure, json: bool, err: &mut dyn Write) -> io::Result<()> {
 fn misread(
     error: &clap::Error,
     args: &[OsString],
+    name: &str,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        write!(out, "{error}")?;
+        // The examples are written for the longer name.
+        write!(out, "{}", error.to_string().replace("beadrig ", &format!("{name} ")))?;
         return Ok(ExitCode::SUCCESS);
     }
     let word = error.get(clap::error::ContextKind::InvalidSubcommand).map(ToString::to_string);
     let text = match (error.kind(), word) {
         (ErrorKind::InvalidSubcommand, Some(word)) => {
-            format!("unknown command {word:?} for \"beadrig\"\nRun 'beadrig --help' for usage.")
+            format!("unknown command {word:?} for {name:?}\nRun '{name} --help' for usage.")
         }
         (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
             write!(err, "{error}")?;

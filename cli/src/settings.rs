@@ -188,3 +188,8 @@ fn check_url(url: String) -> Result<String, Failure> {
         Some(_) => Ok(url.to_owned()),
     }
 }
+
+/// An address as it may be written into a file.
+pub fn usable_url(url: &str) -> Result<String, Failure> {
+    check_url(url.to_owned())
+}

@@ -1,8 +1,9 @@
 //! Beads and rigs for people. What comes from a rig may have been written by anyone, an agent too, so control
 //! characters never reach the terminal.
 
-use crate::issue::priority_number;
+use crate::issue::{Comment, priority_number};
 use crate::when;
+use beadrig::wire::dependencies::{Dependencies, DependencyView};
 use beadrig::wire::rig::{AgentView, BeadView, RigStatus};
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -141,6 +142,54 @@ pub fn bead(bead: &BeadView, style: Style) -> String {
     out
 }
 
+/// One line: what it is, how urgent, how it is.
+pub fn brief(bead: &BeadView, style: Style) -> String {
+    let priority = priority_number(&bead.priority);
+    let status = style.paint(status_paint(&bead.status), &bead.status);
+    format!("{} [{status}] P{priority} {}: {}", bead.id, line(&bead.kind), line(&bead.title))
+}
+
+/// The bead at the other end of a dependency.
+pub fn linked(it: &DependencyView) -> String {
+    format!("  {}: {} ({}) via {}", line(&it.id), line(&it.title), it.status, line(&it.kind))
+}
+
+/// What a bead depends on, and what depends on it.
+pub fn around(around: &Dependencies, style: Style) -> String {
+    let mut out = String::new();
+    let lists = [("DEPENDS ON", &around.dependencies), ("NEEDED BY", &around.dependents)];
+    for (name, links) in lists {
+        if !links.is_empty() {
+            let lines: Vec<_> = links.iter().map(linked).collect();
+            section(&mut out, name, &lines.join("\n"), style);
+        }
+    }
+    out
+}
+
+/// What was said about a bead.
+pub fn comments(comments: &[Comment], style: Style) -> String {
+    let said: Vec<(&str, &str, &str)> =
+        comments.iter().map(|it| (&*it.created_at, &*it.author, &*it.text)).collect();
+    let mut out = String::new();
+    if !said.is_empty() {
+        section(&mut out, "COMMENTS", &dated(&said, style), style);
+    }
+    out
+}
+
+/// Each under its head, so that a text of many lines is one text.
+fn dated(said: &[(&str, &str, &str)], style: Style) -> String {
+    let lines: Vec<_> = said
+        .iter()
+        .map(|(at, author, text)| {
+            let head = style.paint(Paint::Dim, &format!("{} {}", when::show(at), line(author)));
+            format!("{head}\n  {}", clean(text.trim_end()).replace('\n', "\n  "))
+        })
+        .collect();
+    lines.join("\n")
+}
+
 fn section(out: &mut String, name: &str, text: &str, style: Style) {
     write!(out, "\n{}\n{text}\n", style.paint(Paint::Bold, name))
         .expect("a string takes everything");
@@ -151,16 +200,9 @@ fn notes(out: &mut String, bead: &BeadView, style: Style) {
     if notes.is_empty() {
         return;
     }
-    let lines: Vec<_> = notes
-        .iter()
-        .map(|note| {
-            let head = style
-                .paint(Paint::Dim, &format!("{} {}", when::show(&note.at), line(&note.author)));
-            // Under their head, so that a note of many lines is one note.
-            format!("{head}\n  {}", clean(note.text.trim_end()).replace('\n', "\n  "))
-        })
-        .collect();
-    section(out, "NOTES", &lines.join("\n"), style);
+    let said: Vec<(&str, &str, &str)> =
+        notes.iter().map(|it| (&*it.at, &*it.author, &*it.text)).collect();
+    section(out, "NOTES", &dated(&said, style), style);
 }
 
 fn status_paint(status: &str) -> Paint {

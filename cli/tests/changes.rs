@@ -21,7 +21,8 @@ fn create_prints_an_object() {
         |_| ok(BeadView { notes: None, ..full_bead() }),
         &args,
         expect![[r#"
-            POST /beads {"title":"Fix the parser","type":"feature","id":"rig-2","body":"D<1>","design":"D","acceptance_criteria":"A","priority":1,"assignee":"agent","parent":"rig-1","labels":["b","a"],"metadata":{"tries":2},"external_ref":"gh-9","due_at":"2026-12-01T00:00:00.000Z","defer_until":"2026-11-21T08:00:00.000Z"}
+            GET /beads/rig-1
+            POST /beads {"title":"Fix the parser","type":"feature","id":"rig-2","body":"D<1>","design":"D","acceptance_criteria":"A","priority":1,"assignee":"agent","parent":"rig-2","labels":["b","a","infra","smoke"],"metadata":{"tries":2},"external_ref":"gh-9","due_at":"2026-12-01T00:00:00.000Z","defer_until":"2026-11-21T08:00:00.000Z"}
             ---
             {
               "id": "rig-2",
@@ -206,6 +207,7 @@ fn update_sends_what_is_given_and_prints_an_array() {
         answer,
         &args,
         expect![[r#"
+            GET /beads/rig-1
             PATCH /beads/rig-1 {"title":"T","status":"blocked","body":null,"priority":0,"assignee":null,"parent":null,"labels":[],"metadata":{"n":2,"s":"a=b","x":null},"external_ref":null,"due_at":null}
             ---
             [
@@ -317,41 +319,41 @@ fn note_close_and_reopen_print_what_bd_prints() {
         |_| ok(full_bead()),
         &["close", "rig-2", "-m", "completed", "--json"],
         expect![[r#"
-        POST /beads/rig-2/close {"reason":"completed"}
-        ---
-        [
-          {
-            "id": "rig-2",
-            "title": "Fix the parser",
-            "description": "Read /etc/hostname inside \u003csandbox\u003e \u0026 say it\nin one line",
-            "design": "With cat",
-            "acceptance_criteria": "A note includes 'hostname='",
-            "notes": "claimed by agent\ntwo\nlines",
-            "status": "closed",
-            "priority": 1,
-            "issue_type": "task",
-            "assignee": "agent",
-            "created_at": "2026-11-20T03:40:44.939Z",
-            "created_by": "alice",
-            "updated_at": "2026-11-20T03:41:00.000Z",
-            "started_at": "2026-11-20T03:42:00.000Z",
-            "closed_at": "2026-11-20T03:45:00.000Z",
-            "close_reason": "completed by agent abcdef123456",
-            "due_at": "2026-12-01T00:00:00.000Z",
-            "defer_until": "2026-11-21T00:00:00.000Z",
-            "external_ref": "gh-9",
-            "metadata": {
-              "tries": 2,
-              "where": "here"
-            },
-            "labels": [
-              "infra",
-              "smoke"
+            POST /beads/rig-2/close {"reason":"completed","unless_blocked":true}
+            ---
+            [
+              {
+                "id": "rig-2",
+                "title": "Fix the parser",
+                "description": "Read /etc/hostname inside \u003csandbox\u003e \u0026 say it\nin one line",
+                "design": "With cat",
+                "acceptance_criteria": "A note includes 'hostname='",
+                "notes": "claimed by agent\ntwo\nlines",
+                "status": "closed",
+                "priority": 1,
+                "issue_type": "task",
+                "assignee": "agent",
+                "created_at": "2026-11-20T03:40:44.939Z",
+                "created_by": "alice",
+                "updated_at": "2026-11-20T03:41:00.000Z",
+                "started_at": "2026-11-20T03:42:00.000Z",
+                "closed_at": "2026-11-20T03:45:00.000Z",
+                "close_reason": "completed by agent abcdef123456",
+                "due_at": "2026-12-01T00:00:00.000Z",
+                "defer_until": "2026-11-21T00:00:00.000Z",
+                "external_ref": "gh-9",
+                "metadata": {
+                  "tries": 2,
+                  "where": "here"
+                },
+                "labels": [
+                  "infra",
+                  "smoke"
+                ]
+              }
             ]
-          }
-        ]
-        exit 0
-    "#]],
+            exit 0
+        "#]],
     );
     check(
         |_| ok(bead("rig-1")),
@@ -386,7 +388,7 @@ fn texts_come_from_files_and_stdin_too() {
     expect![[r#"
         POST /beads/rig-1/notes {"text":"two\nlines"}
         POST /beads/rig-1/notes {"text":"two\nlines"}
-        POST /beads/rig-1/close {"reason":"two\nlines"}
+        POST /beads/rig-1/close {"reason":"two\nlines","unless_blocked":true}
         POST /beads {"title":"T","type":"task","body":"two\nlines"}
         POST /beads {"title":"T","type":"task","body":"two\nlines"}
         PATCH /beads/rig-1 {"body":"two\nlines"}

@@ -194,11 +194,10 @@ fn a_bead_that_is_not_there() {
     check(
         &["update", "rig-1", "--parent", "nope", "nope"],
         expect![[r#"
-        ✓ Updated issue: rig-1 — Fix the parser
-        --- stderr
-        Error resolving nope: there is no such bead
-        exit 0
-    "#]],
+            --- stderr
+            Error: resolving parent nope: no issue found matching "nope"
+            exit 1
+        "#]],
     );
     check(
         &["close", "nope", "--json"],
@@ -211,20 +210,19 @@ fn a_bead_that_is_not_there() {
     check(
         &["note", "nope", "text"],
         expect![[r#"
-        --- stderr
-        Error: no issue found matching "nope"
-        exit 1
-    "#]],
+            --- stderr
+            Error: resolving nope: no issue found matching "nope"
+            exit 1
+        "#]],
     );
     check(
         &["assign", "nope", "agent", "--json"],
         expect![[r#"
-        --- stderr
-        {
-          "error": "no issue found matching \"nope\""
-        }
-        exit 1
-    "#]],
+            {
+              "error": "resolving nope: no issue found matching \"nope\""
+            }
+            exit 1
+        "#]],
     );
 }
 

@@ -218,6 +218,8 @@ fn status_counts_and_tells_what_agents_do() {
                 "closed_issues": 0,
                 "blocked_issues": 0,
                 "deferred_issues": 0,
+                "ready_issues": 0,
+                "pinned_issues": 0,
                 "in_review_issues": 0,
                 "failed_issues": 0
               },
@@ -226,6 +228,7 @@ fn status_counts_and_tells_what_agents_do() {
                 "in_progress": 1,
                 "open": 3
               },
+              "more_finished": false,
               "agents": [],
               "max_agents": 5,
               "dispatch_enabled": false,

@@ -46,7 +46,7 @@ fn a_rig_that_comes_up_later_is_waited_for() {
     expect![[r#"
         Warning: cannot reach the rig at http://rig: connection refused; trying again for 60 s
         ✓ Closed rig-1 — Fix the parser: Closed
-        POST /beads/rig-1/close {"reason":"Closed"}
+        POST /beads/rig-1/close {"reason":"Closed","unless_blocked":true}
     "#]]
     .assert_eq(&text);
 }
@@ -115,7 +115,7 @@ fn every_change_has_a_key_of_its_own_and_reads_have_none() {
 fn a_refusal_is_final() {
     let rig = script(vec![], || refused(409, "stale_attempt", "attempt 1 is over"));
     expect![[r#"
-        POST /beads/rig-1/close {"reason":"Closed"}
+        POST /beads/rig-1/close {"reason":"Closed","unless_blocked":true}
         ---
         --- stderr
         Error closing rig-1: attempt 1 is over

@@ -45,7 +45,12 @@ pub(super) fn add_note<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
 }
 
 pub(super) fn close<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
+    let close: CloseBead = call.body_or_default()?;
     let reason = reason(call)?;
+    if close.unless_blocked {
+        // Nothing comes between this and the change: a call is answered in one go.
+        call.engine.may_be_closed(&call.param(0))?;
+    }
     changed(call, Command::CloseBead(call.by(), call.param(0), reason))
 }
 

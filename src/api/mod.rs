@@ -17,6 +17,7 @@ mod crew;
 mod dependencies;
 #[cfg(feature = "schema")]
 pub mod describe;
+mod details;
 mod dispatch;
 mod escalations;
 mod headers;

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    Answer, Call, agents, beads, crew, dependencies, dispatch, escalations, health, mail, refusals,
-    registration, status, work,
+    Answer, Call, agents, beads, crew, dependencies, details, dispatch, escalations, health, mail,
+    refusals, registration, status, work,
 };
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
@@ -69,6 +69,8 @@ impl<S: Sql + 'static> Routes<S> {
         route("GET", "/ready", Access::Rig, dependencies::ready),
         route("GET", "/blocked", Access::Rig, dependencies::blocked),
         route("GET", "/events", Access::Rig, dependencies::events),
+        route("GET", "/details", Access::Rig, details::list),
+        route("GET", "/names", Access::Rig, details::names),
         route("POST", "/agents", Access::Operator, agents::register),
         route("GET", "/agents", Access::Rig, agents::list),
         route("POST", "/agents/get-or-create", Access::Operator, agents::get_or_create),

@@ -16,7 +16,7 @@ use crate::token::Caller;
 use crate::wire::dependencies::AddDependency;
 
 /// The type that gates.
-const BLOCKS: &str = "blocks";
+pub(super) const BLOCKS: &str = "blocks";
 
 /// The type that is the bead's parent.
 pub(super) const PARENT_CHILD: &str = "parent-child";

@@ -23,6 +23,7 @@
 //! | `patrol` | the patrol's rules, and what is done by them |
 //! | `breaker` | what becomes of beads when the rig's starts fail |
 //! | `view`, `lists` | the same rows as answers |
+//! | `details` | what belongs to many beads at once, names by a part of them |
 //! | `check` | what a field may hold |
 //! | `prompt` | what an agent is told |
 //! | `sling` | a bead and an agent in one step |
@@ -42,6 +43,7 @@ mod breaker;
 pub(crate) mod check;
 mod config;
 mod convoys;
+mod details;
 mod dispatch;
 mod escalations;
 mod fields;

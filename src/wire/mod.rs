@@ -9,6 +9,7 @@ pub mod config;
 pub mod container;
 pub mod convoy;
 pub mod dependencies;
+pub mod details;
 pub mod directory;
 pub mod dispatch;
 pub mod escalations;

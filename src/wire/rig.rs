@@ -241,6 +241,10 @@ pub struct CloseBead {
     /// Must be the caller, if the caller is an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
+    /// Of a close: refuses it while something that is not closed blocks the bead, or the bead is an epic with children
+    /// that are not closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unless_blocked: bool,
 }
 
 /// Sets a bead's status, as Gastown's clients do.

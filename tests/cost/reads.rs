@@ -53,6 +53,8 @@ fn what_is_read_costs_what_it_returns_whatever_there_was_before() {
         "/beads?limit=50&exclude_status=closed,failed",
         "/beads?limit=10&status=closed",
         "/beads?limit=50&status=in_progress",
+        "/beads?ids=BEAD",
+        "/details?ids=BEAD",
         "/beads/BEAD",
         "/beads/BEAD/children",
         "/beads/BEAD/dependencies",
@@ -85,9 +87,14 @@ fn what_is_read_costs_what_it_returns_whatever_there_was_before() {
         });
         tables.push(measured.to_vec());
         // What looks at many beads, and may not become more: how many there are, of which so many are counted, and a
-        // list by a word that none has.
+        // list by a word that none has; and the names that a part may mean.
         let counted = u64::from(beadrig::limits::STATUS_FINISHED_MAX);
-        for (path, most) in [("/status", past.min(counted)), ("/beads?limit=10&label=none", past)] {
+        let many = [
+            ("/status", past.min(counted)),
+            ("/beads?limit=10&label=none", past),
+            ("/names?part=none", past.min(counted)),
+        ];
+        for (path, most) in many {
             let cost = cost(&rig, || rig.get(path)).0;
             println!("{path} with {past}: {} rows read", cost.rows_read);
             assert!(cost.rows_read <= 2 * (most + OPEN) + 10, "{path}: {cost:?}");

@@ -1,5 +1,6 @@
-//! `create`.
+//! `create` and `q`.
 
+use super::dep::Wanted;
 use super::{Screen, fields};
 use crate::api;
 use crate::args::Create;
@@ -14,8 +15,9 @@ pub(super) fn create(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
-    let wanted = wanted(args)?;
+    let mut wanted = wanted(args)?;
     let asks_quietly = screen.json || args.silent;
+    args.fields.warn(screen)?;
     if args.dry_run {
         return rehearse(&wanted, screen);
     }
@@ -23,7 +25,11 @@ pub(super) fn create(
         screen.warn("Creating issue without description.")?;
     }
     let client = connect()?;
+    if let Some(parent) = &mut wanted.parent {
+        inherit(&client, parent, args, &mut wanted.labels)?;
+    }
     let mut bead = api::create(&client, &wanted)?;
+    depend(args, &bead, screen, &client)?;
     if let Some(note) = args.notes.as_deref().filter(|note| !note.trim().is_empty()) {
         // The bead is there: a failure here would make a script create it again.
         match api::add_note(&client, &bead.id, note) {
@@ -39,6 +45,51 @@ pub(super) fn create(
         }
     }
     told(&bead, args.silent, screen)
+}
+
+/// Names the parent in full, and takes its labels.
+fn inherit(
+    client: &Client,
+    parent: &mut String,
+    args: &Create,
+    labels: &mut Option<Vec<String>>,
+) -> Result<(), Failure> {
+    let bead = api::bead(client, parent)
+        .map_err(|failure| failure.while_resolving(&format!("parent {parent}")))?;
+    *parent = bead.id;
+    if !args.no_inherit_labels && !bead.labels.is_empty() {
+        let labels = labels.get_or_insert_default();
+        // The rig sorts them, and keeps each once.
+        labels.extend(bead.labels);
+    }
+    Ok(())
+}
+
+/// Adds what it waits for. The bead is there: what cannot be is told, and no more, as in bd.
+fn depend(
+    args: &Create,
+    bead: &BeadView,
+    screen: &mut Screen<'_>,
+    client: &Client,
+) -> Result<(), Failure> {
+    let mut wanted: Vec<Result<Wanted, String>> =
+        args.deps.iter().filter(|it| !it.trim().is_empty()).map(|it| Wanted::read(it)).collect();
+    if let Some(other) = &args.waits_for {
+        let kind = "waits-for".to_owned();
+        wanted.push(Ok(Wanted { kind, other: other.clone(), swapped: false }));
+    }
+    for wanted in wanted {
+        match wanted {
+            Err(what) => screen.warn(&what)?,
+            Ok(wanted) => {
+                if let Err(failure) = wanted.add(client, bead) {
+                    let (id, other) = (&bead.id, &wanted.other);
+                    screen.warn(&format!("failed to add dependency {id} -> {other}: {failure}"))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn told(bead: &BeadView, silent: bool, screen: &mut Screen<'_>) -> Result<(), Failure> {
@@ -75,7 +126,7 @@ fn wanted(args: &Create) -> Result<CreateBead, Failure> {
         kind: Some(fields::kind(fields.kind.as_deref().unwrap_or("task"))),
         id: full(&args.id),
         body: full(&fields.description()?),
-        design: full(&fields.design),
+        design: full(&fields.design()?),
         acceptance_criteria: full(&fields.acceptance),
         priority: fields.priority.as_deref().map(fields::priority).transpose()?.map(Into::into),
         assignee: full(&fields.assignee),

@@ -1,5 +1,6 @@
 //! Flag values as the rig takes them, with bd's words for what cannot be meant.
 
+use super::Screen;
 use crate::args::Fields;
 use crate::failure::Failure;
 use crate::when;
@@ -83,6 +84,22 @@ pub(super) fn time(flag: &str, text: Option<&String>) -> Result<Option<Option<St
 }
 
 impl Fields {
+    /// As text or from a file.
+    pub(super) fn design(&self) -> Result<Option<String>, Failure> {
+        match &self.design_file {
+            Some(path) => file(path).map(Some),
+            None => Ok(self.design.clone()),
+        }
+    }
+
+    /// Says which of its flags come to nothing.
+    pub(super) fn warn(&self, screen: &mut Screen<'_>) -> Result<(), Failure> {
+        for flag in self.foreign.given() {
+            screen.warn(&format!("a rig keeps nothing of the kind: {flag} is ignored"))?;
+        }
+        Ok(())
+    }
+
     /// From wherever it was said to come.
     pub(super) fn description(&self) -> Result<Option<String>, Failure> {
         match (&self.description, &self.body_file, self.stdin) {

@@ -1,14 +1,28 @@
 //! The verbs: each reads its flags, asks the rig, and prints. Must never decide what the rig decides.
 
+mod comment;
+mod count;
 mod create;
+mod delete;
+mod dep;
 mod done;
+mod epic;
 mod fields;
+mod filter;
+mod init;
+mod label;
 mod list;
+mod query;
 mod read;
+mod ready;
+mod tree;
 mod update;
 mod write;
 
-use crate::args::{Cli, Global, Verb};
+use crate::api;
+use crate::args::{
+    Cli, Comments, Create, Dep, DepVerb, Epic, EpicVerb, Global, Label, LabelVerb, Verb,
+};
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Issue, Shape};
@@ -29,24 +43,73 @@ pub struct Screen<'a> {
     pub quiet: bool,
     /// What the terminal can do.
     pub style: Style,
+    /// Under which name the command was called: `beadrig` or `bd`.
+    pub name: &'static str,
 }
 
 /// Does what was typed.
 pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
     let Cli { global, verb } = cli;
     // What is wrong with the flags is said before the token is asked for.
+    if let (true, Some(name)) = (global.readonly, changes(&verb)) {
+        return Err(Failure::fatal(format!("operation '{name}' is not allowed in read-only mode")));
+    }
     match verb {
         Verb::Create(args) => create::create(&args, screen, || connect(&global)),
         Verb::Assign(args) => update::assign(&args, screen, &connect(&global)?),
         Verb::Update(args) => update::update(&args, screen, || connect(&global)),
+        Verb::Q(args) => {
+            create::create(&Create { silent: true, ..*args }, screen, || connect(&global))
+        }
+        Verb::Priority(args) => update::priority(&args, screen, || connect(&global)),
+        Verb::Ready(args) => ready::ready(&args, screen, || connect(&global)),
+        Verb::Blocked(args) => ready::blocked(&args, screen, &connect(&global)?),
+        Verb::Query(args) => query::query(&args, screen, || connect(&global)),
+        Verb::Search(args) => list::search(&args, screen, || connect(&global)),
+        Verb::Count(args) => count::count(&args, screen, || connect(&global)),
+        Verb::Stale(args) => list::stale(&args, screen, || connect(&global)),
+        Verb::Comment(args) => comment::add(&args, screen, || connect(&global)),
+        Verb::Comments(args) => comment::comments(&args, screen, || connect(&global)),
+        Verb::Label(args) => label::label(&args, screen, || connect(&global)),
+        Verb::Dep(args) => dep::dep(&args, screen, || connect(&global)),
+        Verb::Delete(args) => delete::delete(&args, screen, || connect(&global)),
+        Verb::History(args) => read::history(&args, screen, &connect(&global)?),
+        Verb::Epic(args) => epic::epic(&args, screen, &connect(&global)?),
+        Verb::Init(args) => init::init(&args, &global, screen, || connect(&global)),
         Verb::Show(args) => read::show(&args, screen, &connect(&global)?),
         Verb::List(args) => list::list(&args, screen, || connect(&global)),
         Verb::Note(args) => write::note(&args, screen, || connect(&global)),
         Verb::Close(args) => write::close(&args, screen, || connect(&global)),
         Verb::Done(args) => done::done(&args, screen, || connect(&global)),
         Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
-        Verb::Status => read::status(screen, &connect(&global)?),
+        Verb::Status(args) => count::status(&args, screen, &connect(&global)?),
     }
+}
+
+/// What a verb is called that changes something; of the others nothing.
+fn changes(verb: &Verb) -> Option<&'static str> {
+    Some(match verb {
+        Verb::Create(_) | Verb::Q(_) => "create",
+        Verb::Assign(_) => "assign",
+        Verb::Priority(_) => "priority",
+        Verb::Update(_) => "update",
+        Verb::Note(_) => "note",
+        Verb::Comment(_) | Verb::Comments(Comments { verb: Some(_), .. }) => "comment add",
+        Verb::Close(_) => "close",
+        Verb::Reopen(_) => "reopen",
+        Verb::Delete(_) => "delete",
+        Verb::Init(_) => "init",
+        Verb::Label(Label { verb: LabelVerb::Add(_) }) => "label add",
+        Verb::Label(Label { verb: LabelVerb::Remove(_) }) => "label remove",
+        Verb::Dep(Dep { verb: Some(DepVerb::Add(_)), .. }) => "dep add",
+        Verb::Dep(Dep { verb: Some(DepVerb::Remove(_)), .. }) => "dep remove",
+        Verb::Dep(Dep { blocks: Some(_), .. }) => "dep --blocks",
+        Verb::Ready(args) if args.claim => "ready --claim",
+        Verb::Epic(Epic { verb: EpicVerb::CloseEligible { dry_run: false, .. } }) => {
+            "epic close-eligible"
+        }
+        _ => return None,
+    })
 }
 
 fn connect(global: &Global) -> Result<Client, Failure> {
@@ -72,6 +135,20 @@ impl Screen<'_> {
         Ok(issue::print(self.out, &issues)?)
     }
 
+    /// Beads as an array, with what belongs to them.
+    fn listed(&mut self, beads: &[BeadView], client: &Client) -> Result<(), Failure> {
+        let ids: Vec<&str> = beads.iter().map(|bead| bead.id.as_str()).collect();
+        let details = api::details(client, &ids)?;
+        let issues: Vec<_> =
+            beads.iter().map(|bead| Issue::listed(bead, details.get(&bead.id))).collect();
+        Ok(issue::print(self.out, &issues)?)
+    }
+
+    /// Beads as a table.
+    fn table(&mut self, beads: &[BeadView]) -> Result<(), Failure> {
+        Ok(write!(self.out, "{}", text::table(beads, self.style))?)
+    }
+
     /// A line of text.
     fn line(&mut self, line: &str) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{line}")?)
@@ -93,12 +170,12 @@ impl Screen<'_> {
     }
 }
 
-/// Does the same to several beads, and prints them as JSON where that is wanted. One that fails is told and skipped;
+/// Does the same to several beads, and prints them as JSON where that is wanted and a shape is given. One that fails is told and skipped;
 /// where nothing else can go better, the rest is left. Fails only then, or if none succeeded, as bd does.
 fn each(
     ids: &[String],
     doing: &str,
-    shape: Shape,
+    shape: Option<Shape>,
     screen: &mut Screen<'_>,
     mut one: impl FnMut(&str, &mut Screen<'_>) -> Result<BeadView, Failure>,
 ) -> Result<(), Failure> {
@@ -112,10 +189,10 @@ fn each(
                 break;
             }
             Err(failure) => {
-                let doing = if failure.kind == Kind::NotFound && doing != "fetching" {
-                    "resolving"
-                } else {
-                    doing
+                let doing = match failure.kind {
+                    Kind::NotFound if doing != "fetching" => "resolving",
+                    Kind::Claimed => "claiming",
+                    _ => doing,
                 };
                 writeln!(screen.err, "Error {doing} {id}: {}", text::clean(&failure.message))?;
                 if let Some(hint) = &failure.hint {
@@ -127,7 +204,7 @@ fn each(
     if done.is_empty() {
         return end.and(Err(Failure::told()));
     }
-    if screen.json {
+    if let (true, Some(shape)) = (screen.json, shape) {
         screen.array(&done, shape)?;
     }
     end

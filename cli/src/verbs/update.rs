@@ -1,8 +1,8 @@
-//! `update` and `assign`.
+//! `update`, `assign` and `priority`.
 
-use super::{Screen, each, fields};
+use super::{Screen, each, fields, filter};
 use crate::api;
-use crate::args::{Assign, Update};
+use crate::args::{Assign, Priority, Update};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::issue::Shape;
@@ -17,7 +17,8 @@ pub(super) fn assign(
 ) -> Result<(), Failure> {
     let name = Some(args.name.trim()).filter(|name| !name.is_empty());
     let change = UpdateBead { assignee: Some(name.map(str::to_owned)), ..UpdateBead::default() };
-    let bead = api::update(client, &args.id, &change)?;
+    let bead = api::update(client, &args.id, &change)
+        .map_err(|failure| failure.while_resolving(&args.id))?;
     if screen.json {
         return screen.object(&bead);
     }
@@ -30,6 +31,26 @@ pub(super) fn assign(
     screen.trouble(&bead)
 }
 
+pub(super) fn priority(
+    args: &Priority,
+    screen: &mut Screen<'_>,
+    connect: impl FnOnce() -> Result<Client, Failure>,
+) -> Result<(), Failure> {
+    let number = fields::priority(&args.priority)?;
+    let change = UpdateBead { priority: Some(number.into()), ..UpdateBead::default() };
+    let bead = api::update(&connect()?, &args.id, &change)
+        .map_err(|failure| failure.while_resolving(&args.id))?;
+    if screen.json {
+        return screen.object(&bead);
+    }
+    screen.line(&format!("✓ Set priority of {} to P{number}", text::about(&bead)))
+}
+
+/// The whole name of the bead that a part of it means.
+pub(super) fn full_id(client: &Client, id: &str) -> Result<String, Failure> {
+    api::bead(client, id).map(|bead| bead.id)
+}
+
 pub(super) fn update(
     args: &Update,
     screen: &mut Screen<'_>,
@@ -39,20 +60,34 @@ pub(super) fn update(
         return Err(Failure::fatal("a rig's notes are appended, never replaced")
             .hint("use --append-notes TEXT"));
     }
-    let change = change(args)?;
+    let mut change = change(args)?;
+    args.fields.warn(screen)?;
     let note = args.append_notes.as_deref().filter(|note| !note.trim().is_empty());
-    if change == UpdateBead::default() && note.is_none() {
+    if change == UpdateBead::default() && note.is_none() && !args.claim {
         return screen.line("No updates specified");
     }
+    if args.ids.is_empty() {
+        return Err(Failure::fatal("no issue ID provided"));
+    }
     let client = connect()?;
-    each(&args.ids, "updating", Shape::Plain, screen, |id, screen| {
+    if let Some(Some(parent)) = &mut change.parent {
+        *parent = full_id(&client, parent)
+            .map_err(|failure| failure.while_resolving(&format!("parent {parent}")))?;
+    }
+    let plain = UpdateBead::default();
+    each(&args.ids, "updating", Some(Shape::Plain), screen, |id, screen| {
         let mut bead = None;
+        if args.claim {
+            bead = Some(api::claim(&client, id)?);
+        }
         // The note first: an agent that gives its bead away with the change may not write on it any more.
         if let Some(note) = note {
             bead = Some(api::add_note(&client, id, note)?);
         }
         let bead = match bead {
-            Some(bead) if change == UpdateBead::default() => bead,
+            Some(bead) if change == plain => bead,
+            // With a parent in it the rig must be told both names in full.
+            _ if change.parent.is_some() => api::update(&client, &full_id(&client, id)?, &change)?,
             _ => api::update(&client, id, &change)?,
         };
         if screen.json {
@@ -70,13 +105,19 @@ fn change(args: &Update) -> Result<UpdateBead, Failure> {
     if title == Some("") {
         return Err(Failure::fatal("title cannot be empty"));
     }
+    if let Some(status) = &args.status {
+        filter::known(status)?;
+    }
+    let defer_until = fields::time("--defer", fields.defer.as_ref())?;
+    // What is put off until a time is deferred, as in bd, unless something else is said.
+    let put_off = matches!(defer_until, Some(Some(_))).then(|| "deferred".to_owned());
     Ok(UpdateBead {
         title: title.map(str::to_owned),
         kind: fields.kind.as_deref().map(fields::kind),
-        status: args.status.clone(),
+        status: args.status.clone().or(put_off),
         reason: None,
         body: fields::emptied(fields.description()?.as_ref()),
-        design: fields::emptied(fields.design.as_ref()),
+        design: fields::emptied(fields.design()?.as_ref()),
         acceptance_criteria: fields::emptied(fields.acceptance.as_ref()),
         priority: fields.priority.as_deref().map(fields::priority).transpose()?.map(Into::into),
         assignee: fields::emptied(fields.assignee.as_ref()),
@@ -87,7 +128,7 @@ fn change(args: &Update) -> Result<UpdateBead, Failure> {
         metadata: metadata(args)?,
         external_ref: fields::emptied(fields.external_ref.as_ref()),
         due_at: fields::time("--due", fields.due.as_ref())?,
-        defer_until: fields::time("--defer", fields.defer.as_ref())?,
+        defer_until,
     })
 }
 

@@ -4,7 +4,12 @@ use super::{Body, Data, Described, Query, asked, change, get, list, number, of, 
 use crate::wire::dependencies::{
     AddDependency, BlockedBead, Dependencies, DependencyView, EventView,
 };
+use crate::wire::details::BeadDetails;
 use crate::wire::rig::BeadView;
+
+const NAMED: &[Query] = &[text("ids", "of which beads: names with commas, 100 at most")];
+
+const PART: &[Query] = &[text("part", "a part of a name, behind its prefix")];
 
 const PAGE: &[Query] = &[
     number("limit", "how many, 100 without it and 1,000 at most"),
@@ -67,6 +72,18 @@ pub(super) const ALL: &[Described] = &[
     asked(
         get("GET /blocked", "Lists beads that wait for others.", list::<BlockedBead>),
         QUEUE_QUERY,
+    ),
+    asked(
+        get(
+            "GET /details",
+            "Shows what belongs to many beads: what they depend on, counts, notes; as many as fit, so ask again for the rest.",
+            list::<BeadDetails>,
+        ),
+        NAMED,
+    ),
+    asked(
+        get("GET /names", "Lists names that a part of one may mean, 20 at most.", list::<String>),
+        PART,
     ),
     asked(get("GET /events", "Reads the audit, oldest first.", list::<EventView>), EVENT_QUERY),
 ];

@@ -110,6 +110,7 @@ const BEAD: Data = Data::Of(of::<BeadView>);
 const AGENT: Data = Data::Of(of::<AgentView>);
 
 const BEAD_QUERY: &[Query] = &[
+    text("ids", "the beads of these names and nothing else, with commas, 100 at most"),
     text("status", "only these, with commas"),
     text("exclude_status", "none of these, with commas"),
     text("type", "only this type"),
