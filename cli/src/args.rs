@@ -1,6 +1,24 @@
 //! What can be typed: verbs, flags and their help. No rule lives here; names and letters are bd's, so that habits and
 //! scripts keep working. Must never fetch or decide anything.
 
+mod agents;
+mod chain;
+mod follow;
+mod own;
+mod town;
+mod work;
+
+pub use agents::{
+    Agents, AgentsVerb, Hook, Mail, MailVerb, Mark, Molecule, MoleculeVerb, Prime, Sling, Unhook,
+};
+pub use chain::{Completions, Doctor};
+pub use follow::{Logs, Watch};
+pub use own::Own;
+pub use town::{Pause, Resume, RigSettings, Rigs, RigsVerb, SettingsVerb, Towns, TownsVerb};
+pub use work::{
+    Convoy, ConvoyVerb, Escalations, EscalationsVerb, Outcome, Review, ReviewVerb, WhyBead,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -109,6 +127,9 @@ pub enum Verb {
     /// Show what the rig is doing
     #[command(visible_alias = "stats", after_help = "Example:\n  beadrig status")]
     Status,
+    /// What bd has not.
+    #[command(flatten)]
+    Own(Box<Own>),
 }
 
 /// The fields that `create` and `update` share.

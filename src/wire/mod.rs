@@ -10,6 +10,7 @@ pub mod container;
 pub mod convoy;
 pub mod dependencies;
 pub mod directory;
+pub mod dispatch;
 pub mod escalations;
 pub mod merge;
 pub mod molecule;

@@ -4,6 +4,7 @@ mod create;
 mod done;
 mod fields;
 mod list;
+mod own;
 mod read;
 mod update;
 mod write;
@@ -16,6 +17,7 @@ use crate::settings;
 use crate::text::{self, Style};
 use beadrig::wire::rig::BeadView;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Where a verb prints, and how.
 pub struct Screen<'a> {
@@ -46,17 +48,25 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::Done(args) => done::done(&args, screen, || connect(&global)),
         Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
         Verb::Status => read::status(screen, &connect(&global)?),
+        Verb::Own(verb) => own::run(*verb, &global, screen),
     }
 }
 
 fn connect(global: &Global) -> Result<Client, Failure> {
-    let settings = settings::read(global)?;
+    connect_for(global, Duration::ZERO)
+}
+
+/// For whoever stays: a rig that is away is waited for.
+fn connect_for(global: &Global, patience: Duration) -> Result<Client, Failure> {
+    let mut settings = settings::read(global)?;
+    settings.patience = settings.patience.max(patience);
     let quiet = global.quiet;
     let warn = move |message: &str| {
         if !quiet {
             let _ = writeln!(io::stderr(), "Warning: {message}");
         }
     };
+    settings.warnings.iter().for_each(|warning| warn(warning));
     Ok(Client::new(settings, Box::new(warn)))
 }
 

@@ -1,0 +1,131 @@
+//! What can be typed about rigs as a whole: the switch, towns, rigs, what is set.
+
+use clap::{Args, Subcommand};
+
+/// `pause`.
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// Why, for whoever wonders
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub reason: Option<String>,
+    /// All rigs of the deployment
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// All rigs of the deployment that are not paused themselves
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `towns`.
+#[derive(Debug, Args)]
+pub struct Towns {
+    /// Whose [env: BEADRIG_USER; else operator]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
+    /// What to do; without it, list
+    #[command(subcommand)]
+    pub verb: Option<TownsVerb>,
+}
+
+/// About towns.
+#[derive(Debug, Subcommand)]
+pub enum TownsVerb {
+    /// List them, oldest first
+    List,
+    /// Make one
+    Create {
+        /// Its name for people
+        name: String,
+        /// Of a town whose container is there already, such as local
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Delete one with all its rigs and all they hold
+    Delete {
+        /// Its id
+        id: String,
+        /// That this is meant
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// `rigs`.
+#[derive(Debug, Args)]
+pub struct Rigs {
+    /// Whose [env: BEADRIG_USER; else operator]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Option<String>,
+    /// What to do; without it, list those of all towns
+    #[command(subcommand)]
+    pub verb: Option<RigsVerb>,
+}
+
+/// About rigs.
+#[derive(Debug, Subcommand)]
+pub enum RigsVerb {
+    /// List them, oldest first
+    List {
+        /// Only those of this town
+        town: Option<String>,
+    },
+    /// Make one
+    Create {
+        /// In which town
+        town: String,
+        /// Its name for people
+        name: String,
+        /// Where its repository is
+        #[arg(long, value_name = "URL")]
+        git_url: Option<String>,
+        /// What is merged into; main without it
+        #[arg(long, value_name = "NAME")]
+        default_branch: Option<String>,
+        /// Of a rig that is or was there already
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Delete one with all it holds
+    Delete {
+        /// Its id
+        id: String,
+        /// That this is meant
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// `settings`.
+#[derive(Debug, Args)]
+pub struct RigSettings {
+    /// What to do; without it, show all
+    #[command(subcommand)]
+    pub verb: Option<SettingsVerb>,
+}
+
+/// About what is set for the rig.
+#[derive(Debug, Subcommand)]
+pub enum SettingsVerb {
+    /// Show all of it, or one
+    Get {
+        /// Which
+        key: Option<String>,
+    },
+    /// Set some of it for this rig
+    Set {
+        /// JSON, or a text; `env_vars.NAME=` sets one variable of the agents
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+    },
+    /// Give it back to the town and the deployment
+    Unset {
+        /// Which
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
+}

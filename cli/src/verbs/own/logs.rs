@@ -1,0 +1,260 @@
+//! `logs`: what an agent said. Its output is with the container that runs it; what the agent itself told the rig is
+//! with the rig. Both have numbers that only grow, so that a connection that is lost leaves no gap and repeats nothing.
+//! A container service that was started anew counts from 1 again: its lines are then newer than all that was shown.
+
+use super::super::Screen;
+use super::follow::Pace;
+use crate::api;
+use crate::args::Logs;
+use crate::client::{Client, encode};
+use crate::failure::{Failure, Kind};
+use crate::text::{self, Paint};
+use crate::when;
+use beadrig::wire::agents::AgentEventView;
+use beadrig::wire::container::{Event, EventPage};
+use beadrig::wire::rig::AgentView;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Fits any answer; the most that the rig gives at once.
+const PAGE: usize = 1000;
+/// So many empty looks, and a container that counts from 1 again is thought of.
+const QUIET_LOOKS: u32 = 3;
+
+/// One line.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    agent_id: String,
+    /// `container` or `rig`.
+    source: &'static str,
+    /// Grows within its source.
+    id: u64,
+    /// `stdout`, `stderr`, `status`, or what the agent called it.
+    kind: String,
+    at: String,
+    text: String,
+}
+
+/// Both places, and how far each was read.
+struct Sources<'a> {
+    client: &'a Client,
+    agent: String,
+    /// None for whoever may not ask the container.
+    town: Option<String>,
+    in_container: u64,
+    last_at: String,
+    in_rig: i64,
+    quiet: u32,
+    /// Why the container was left out, for whoever does not wait for it.
+    left_out: Option<String>,
+    follow: bool,
+}
+
+pub(super) fn logs(args: &Logs, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
+    let (agent, bead) = whose(args, client)?;
+    let mut sources = Sources {
+        client,
+        agent,
+        town: town(client)?,
+        in_container: 0,
+        last_at: String::new(),
+        in_rig: 0,
+        quiet: 0,
+        left_out: None,
+        follow: args.follow,
+    };
+    let mut lines = sources.all()?;
+    if let Some(why) = &sources.left_out {
+        screen.warn(&format!("the container's part is not here: {why}"))?;
+    }
+    if let Some(tail) = args.tail {
+        lines.drain(..lines.len().saturating_sub(tail));
+    }
+    if !args.follow {
+        return print(&lines, args, screen);
+    }
+    let mut pace = Pace::new();
+    let mut over = false;
+    loop {
+        let came = lines.len();
+        lines.iter().try_for_each(|line| show(line, args, screen))?;
+        screen.out.flush()?;
+        if came == 0 && over {
+            return Ok(());
+        }
+        if came == 0
+            && let Some(bead) = &bead
+        {
+            // What it said last may come after: one look more.
+            over = is_over(client, bead)?;
+        }
+        if !over {
+            pace.wait(came);
+        }
+        lines = sources.all()?;
+    }
+}
+
+fn is_over(client: &Client, bead: &str) -> Result<bool, Failure> {
+    let bead = api::bead(client, bead)?;
+    Ok(matches!(bead.status.as_str(), "closed" | "failed" | "blocked" | "deferred"))
+}
+
+/// The agent that is meant; for a bead whoever has it, or had it last.
+fn whose(args: &Logs, client: &Client) -> Result<(String, Option<String>), Failure> {
+    match client.get::<AgentView>(&format!("/agents/{}", encode(&args.whose))) {
+        Ok(agent) => return Ok((agent.id, None)),
+        Err(failure) if failure.kind == Kind::NotFound => {}
+        Err(failure) => return Err(failure),
+    }
+    let bead = match api::bead(client, &args.whose) {
+        Err(failure) if failure.kind == Kind::NotFound => {
+            let message = format!("there is no agent and no bead {:?}", args.whose);
+            return Err(
+                Failure::fatal(message).hint("`beadrig agents` and `beadrig list` show them")
+            );
+        }
+        other => other?,
+    };
+    match bead.assignee_agent_id {
+        Some(agent) => Ok((agent, Some(bead.id))),
+        None => Err(Failure::fatal(format!("no agent has had {} yet", bead.id))
+            .hint(format!("`beadrig why {}` says why", bead.id))),
+    }
+}
+
+/// Where the container is to be asked for, if the caller may.
+fn town(client: &Client) -> Result<Option<String>, Failure> {
+    match client.get::<Map<String, Value>>("/config") {
+        Ok(config) => Ok(config.get("town").and_then(Value::as_str).map(str::to_owned)),
+        Err(failure) if failure.kind == Kind::Refused => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+impl Sources<'_> {
+    /// All that is new, oldest first.
+    fn all(&mut self) -> Result<Vec<Line>, Failure> {
+        let mut lines = Vec::new();
+        loop {
+            let page = self.of_container(self.in_container)?;
+            let more = page.len() >= PAGE;
+            for event in page {
+                self.in_container = event.id;
+                self.last_at.clone_from(&event.timestamp);
+                lines.push(self.line("container", event));
+            }
+            if !more {
+                break;
+            }
+        }
+        self.quiet = if lines.is_empty() { self.quiet + 1 } else { 0 };
+        if self.quiet >= QUIET_LOOKS && self.in_container > 0 {
+            self.quiet = 0;
+            let oldest = self.of_container(0)?.into_iter().next();
+            if oldest.is_some_and(|it| it.id <= self.in_container && it.timestamp > self.last_at) {
+                self.in_container = 0;
+                return self.all();
+            }
+        }
+        self.of_rig(&mut lines)?;
+        // Each is in order; between the two the time decides.
+        lines.sort_by(|one, other| one.at.cmp(&other.at));
+        Ok(lines)
+    }
+
+    /// Nothing, where the container does not know the agent: it has not begun, or that was another container.
+    fn of_container(&mut self, after: u64) -> Result<Vec<Event>, Failure> {
+        let Some(town) = &self.town else { return Ok(Vec::new()) };
+        let (town, agent) = (encode(town), encode(&self.agent));
+        let path =
+            format!("/api/towns/{town}/container/agents/{agent}/events?after={after}&limit={PAGE}");
+        match self.client.get_bare::<EventPage>(&path) {
+            Ok(page) => Ok(page.events),
+            Err(failure) if failure.kind == Kind::NotFound => Ok(Vec::new()),
+            Err(failure) if !self.follow => {
+                self.town = None;
+                self.left_out = Some(failure.message);
+                Ok(Vec::new())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn of_rig(&mut self, lines: &mut Vec<Line>) -> Result<(), Failure> {
+        loop {
+            let (agent, after) = (encode(&self.agent), self.in_rig);
+            let path = format!("/agents/{agent}/events?after_id={after}&limit={PAGE}");
+            let page: Vec<AgentEventView> = self.client.get(&path)?;
+            let more = page.len() >= PAGE;
+            for event in page {
+                self.in_rig = event.id;
+                lines.push(Line {
+                    agent_id: event.agent_id,
+                    source: "rig",
+                    id: event.id.unsigned_abs(),
+                    kind: event.event_type,
+                    at: event.created_at,
+                    text: words(&event.data),
+                });
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn line(&self, source: &'static str, event: Event) -> Line {
+        Line {
+            agent_id: self.agent.clone(),
+            source,
+            id: event.id,
+            kind: event.event,
+            at: event.timestamp,
+            text: event.data,
+        }
+    }
+}
+
+/// The text that is in it, or all of it.
+fn words(data: &Value) -> String {
+    let text = ["text", "line", "message"].iter().find_map(|key| data.get(key)?.as_str());
+    match (text, data) {
+        (Some(text), _) => text.to_owned(),
+        (None, Value::String(text)) => text.clone(),
+        (None, data) => data.to_string(),
+    }
+}
+
+fn print(lines: &[Line], args: &Logs, screen: &mut Screen<'_>) -> Result<(), Failure> {
+    if screen.json {
+        return screen.json(&lines);
+    }
+    if lines.is_empty() {
+        return screen.warn("it has said nothing yet");
+    }
+    lines.iter().try_for_each(|line| show(line, args, screen))
+}
+
+/// As it was said; while following, as JSON one object a line.
+fn show(line: &Line, args: &Logs, screen: &mut Screen<'_>) -> Result<(), Failure> {
+    if screen.json {
+        let line = serde_json::to_string(line).unwrap_or_default();
+        return screen.line(&line);
+    }
+    let paint = match line.kind.as_str() {
+        "stdout" | "output" => Paint::Plain,
+        "stderr" => Paint::Yellow,
+        _ => Paint::Dim,
+    };
+    let time = match args.timestamps {
+        true => format!("{}  ", screen.style.paint(Paint::Dim, &when::show_exactly(&line.at))),
+        false => String::new(),
+    };
+    let kind = match line.kind.as_str() {
+        "stdout" | "stderr" | "output" => String::new(),
+        kind => format!("[{}] ", text::line(kind)),
+    };
+    let said = text::clean(line.text.trim_end_matches('\n'));
+    screen.line(&format!("{time}{}", screen.style.paint(paint, &format!("{kind}{said}"))))
+}
