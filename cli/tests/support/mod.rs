@@ -287,3 +287,11 @@ pub fn check(
     let printed = run(&rig, args);
     expect.assert_eq(&format!("{}---\n{printed}", rig.asked()));
 }
+
+/// Runs it without a terminal, in JSON.
+pub fn json(rig: &Rig, args: &[&str]) -> serde_json::Value {
+    let mut command = command(&rig.url, args);
+    let output = command.arg("--json").output().unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{args:?} is no JSON: {error}\n{}", show(&output)))
+}

@@ -1,11 +1,11 @@
 //! `sling`, `hook`, `unhook`, `prime` and `agents`.
 
 use super::super::{Screen, fields};
-use super::agent;
+use super::{agent, resolve};
 use crate::args::{AgentsVerb, Hook, Mark, Prime, Sling, Unhook};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::table::{Cell, cut};
+use crate::table::Cell;
 use crate::text::{self, Paint};
 use crate::when;
 use beadrig::wire::agents::{self as wire, SetAgentStatus};
@@ -43,8 +43,9 @@ pub(super) fn hook(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Connect<Client>,
 ) -> Result<(), Failure> {
-    let id = agent(args.agent.as_ref())?;
+    let named = agent(args.agent.as_ref())?;
     let client = connect()?;
+    let id = resolve(&client, &named)?;
     let path = format!("/agents/{}", encode(&id));
     if let Some(bead) = &args.bead {
         let _: Value = client.send(
@@ -66,8 +67,10 @@ pub(super) fn unhook(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Connect<Client>,
 ) -> Result<(), Failure> {
-    let id = agent(args.agent.as_ref())?;
-    connect()?.delete(&format!("/agents/{}/hook", encode(&id)))?;
+    let named = agent(args.agent.as_ref())?;
+    let client = connect()?;
+    let id = resolve(&client, &named)?;
+    client.delete(&format!("/agents/{}/hook", encode(&id)))?;
     let line = format!("✓ Unhooked {}; its run is being ended", text::clean(&id));
     screen.done(&line, &json!({"agent_id": id, "hooked": false}))
 }
@@ -77,8 +80,10 @@ pub(super) fn prime(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Connect<Client>,
 ) -> Result<(), Failure> {
-    let id = agent(args.agent.as_ref())?;
-    let prime: wire::Prime = connect()?.get(&format!("/agents/{}/prime", encode(&id)))?;
+    let named = agent(args.agent.as_ref())?;
+    let client = connect()?;
+    let id = resolve(&client, &named)?;
+    let prime: wire::Prime = client.get(&format!("/agents/{}/prime", encode(&id)))?;
     if screen.json {
         return screen.json(&prime);
     }
@@ -109,11 +114,13 @@ pub(super) fn prime(
         ));
         out.push_str(&format!("\n{head}\n{}\n", text::clean(mail.body.trim_end())));
     }
-    if !prime.open_beads.is_empty() {
+    let mut others = prime.open_beads;
+    others.retain(|bead| prime.hooked_bead.as_ref().is_none_or(|mine| mine.id != bead.id));
+    if !others.is_empty() {
         out.push_str(&format!(
             "\n{}\n{}",
             bold("ALSO GIVEN TO YOU"),
-            text::table(&prime.open_beads, screen.style)
+            text::table(&others, screen.style)
         ));
     }
     Ok(write!(screen.out, "{out}")?)
@@ -127,10 +134,12 @@ pub(super) fn agents(
     match verb.unwrap_or(AgentsVerb::List) {
         AgentsVerb::List => list(screen, client),
         AgentsVerb::Show { id } => {
+            let id = resolve(client, &id)?;
             let agent: AgentView = client.get(&format!("/agents/{}", encode(&id)))?;
             show(&agent, screen)
         }
         AgentsVerb::Delete { id } => {
+            let id = resolve(client, &id)?;
             client.delete(&format!("/agents/{}", encode(&id)))?;
             screen.done(
                 &format!("✓ Deleted agent {}", text::clean(&id)),
@@ -138,6 +147,7 @@ pub(super) fn agents(
             )
         }
         AgentsVerb::Mark { id, status, reason } => {
+            let id = resolve(client, &id)?;
             let word = match status {
                 Mark::Idle => "idle",
                 Mark::Blocked => "blocked",
@@ -161,7 +171,7 @@ fn list(screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
         .map(|agent| {
             let run = agent.attempt.as_ref();
             vec![
-                cut(&agent.id, 12).into(),
+                Cell::from(&agent.id),
                 Cell::from(&agent.name),
                 Cell::from(&agent.role),
                 Cell::state(&agent.status),
@@ -188,7 +198,7 @@ fn show(agent: &AgentView, screen: &mut Screen<'_>) -> Result<(), Failure> {
         ("Role", Some(agent.role.clone())),
         ("Status", Some(agent.status.clone())),
         ("Bead", agent.current_hook_bead_id.clone()),
-        ("Run", run.map(|run| format!("{} ({}), job {}", run.number, run.state, run.job_id))),
+        ("Run", run.map(|run| format!("{} ({}), job={}", run.number, run.state, run.job_id))),
         ("Why", run.and_then(|run| run.reason.clone())),
         ("Since", dated(run.map(|run| &run.started_at))),
         ("Last active", dated(agent.last_activity_at.as_ref())),

@@ -4,6 +4,7 @@
 
 use super::super::Screen;
 use super::follow::Pace;
+use super::resolve;
 use crate::api;
 use crate::args::Logs;
 use crate::client::{Client, encode};
@@ -102,7 +103,12 @@ fn is_over(client: &Client, bead: &str) -> Result<bool, Failure> {
 
 /// The agent that is meant; for a bead whoever has it, or had it last.
 fn whose(args: &Logs, client: &Client) -> Result<(String, Option<String>), Failure> {
-    match client.get::<AgentView>(&format!("/agents/{}", encode(&args.whose))) {
+    // Both may be called anything: agents are few, so they are looked through first.
+    let known = match resolve(client, &args.whose) {
+        Ok(id) => client.get::<AgentView>(&format!("/agents/{}", encode(&id))),
+        Err(failure) => Err(failure),
+    };
+    match known {
         Ok(agent) => return Ok((agent.id, None)),
         Err(failure) if failure.kind == Kind::NotFound => {}
         Err(failure) => return Err(failure),

@@ -1,7 +1,7 @@
 //! `mail`. Reading never marks anything: what was lost on the way to the terminal would be gone.
 
 use super::super::{Screen, fields};
-use super::{agent, myself};
+use super::{agent, myself, resolve};
 use crate::args::MailVerb;
 use crate::client::{Client, encode};
 use crate::failure::Failure;
@@ -19,21 +19,27 @@ pub(super) fn mail(
         MailVerb::Send { to, subject, message, from } => {
             let body = if message == "-" { fields::stdin()? } else { message };
             let from_agent_id = from.or_else(myself).unwrap_or_else(|| "operator".into());
-            let mail = SendMail { from_agent_id, to_agent_id: to, subject, body };
-            let sent: Sent = connect()?.send(&Method::POST, "/mail", &mail)?;
-            screen.done(&format!("✓ Sent to {}", text::clean(&mail.to_agent_id)), &sent)
+            let client = connect()?;
+            let to_agent_id = resolve(&client, &to)?;
+            let mail = SendMail { from_agent_id, to_agent_id, subject, body };
+            let sent: Sent = client.send(&Method::POST, "/mail", &mail)?;
+            screen.done(&format!("✓ Sent to {}", text::clean(&to)), &sent)
         }
         MailVerb::Inbox { agent: whose, all } => {
-            let id = agent(whose.as_ref())?;
+            let named = agent(whose.as_ref())?;
+            let client = connect()?;
+            let id = resolve(&client, &named)?;
             let all = if all { "&include_delivered=true" } else { "" };
             let path = format!("/agents/{}/mail?ack=explicit{all}", encode(&id));
-            let mails: Vec<MailView> = connect()?.get(&path)?;
+            let mails: Vec<MailView> = client.get(&path)?;
             show(&mails, screen)
         }
         MailVerb::Ack { ids, agent: whose } => {
-            let id = agent(whose.as_ref())?;
+            let named = agent(whose.as_ref())?;
+            let client = connect()?;
+            let id = resolve(&client, &named)?;
             let path = format!("/agents/{}/mail/ack", encode(&id));
-            let done: Acknowledged = connect()?.send(&Method::POST, &path, &AckMail { ids })?;
+            let done: Acknowledged = client.send(&Method::POST, &path, &AckMail { ids })?;
             screen.done(&format!("✓ {} marked as read", done.acknowledged), &done)
         }
     }

@@ -17,15 +17,20 @@ mod work;
 
 use super::{Screen, connect, connect_for};
 use crate::args::{Global, Own};
-use crate::failure::Failure;
+use crate::client::Client;
+use crate::failure::{Failure, Kind};
 use crate::issue;
 use crate::table::{self, Cell};
+use beadrig::wire::rig::AgentView;
 use serde::Serialize;
 use std::env;
 use std::time::Duration;
 
 /// Whoever follows the rig waits so long for one that is away: a deployment, or a machine that sleeps, takes less.
 const FOLLOW_PATIENCE: Duration = Duration::from_secs(600);
+
+/// So much of an agent's id is enough to name it, if no other begins so.
+const SHORT_ID: usize = 3;
 
 pub(super) fn run(verb: Own, global: &Global, screen: &mut Screen<'_>) -> Result<(), Failure> {
     let client = || connect(global);
@@ -63,6 +68,28 @@ fn agent(named: Option<&String>) -> Result<String, Failure> {
     named.cloned().or_else(myself).ok_or_else(|| {
         Failure::fatal("which agent?").hint("name one; an agent finds itself in BEADRIG_AGENT_ID")
     })
+}
+
+/// The id of an agent that is named by its id, the beginning of it, or its name.
+fn resolve(client: &Client, named: &str) -> Result<String, Failure> {
+    // An agent knows itself.
+    if myself().as_deref() == Some(named) {
+        return Ok(named.to_owned());
+    }
+    let agents: Vec<AgentView> = client.get("/agents")?;
+    let is = |it: &&AgentView| it.id == named || it.name.eq_ignore_ascii_case(named);
+    let begins = |it: &&AgentView| named.len() >= SHORT_ID && it.id.starts_with(named);
+    let found: Vec<_> = agents.iter().filter(|it| is(it) || begins(it)).collect();
+    match found.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => Err(Failure {
+            kind: Kind::NotFound,
+            ..Failure::refused(format!("there is no agent {named:?}"))
+        }
+        .hint("`beadrig agents` shows them")),
+        many => Err(Failure::fatal(format!("{named:?} is {} agents", many.len()))
+            .hint("say more of its id; `beadrig agents --json` has it whole")),
+    }
 }
 
 /// The agent that asks, if an agent does.

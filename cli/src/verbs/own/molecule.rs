@@ -1,7 +1,7 @@
 //! `molecule`. People count steps from 1, the rig from 0.
 
 use super::super::Screen;
-use super::agent;
+use super::{agent, resolve};
 use crate::args::MoleculeVerb;
 use crate::client::{Client, encode};
 use crate::failure::Failure;
@@ -25,19 +25,23 @@ pub(super) fn molecule(
             screen.done(&format!("✓ {bead} is done in {count} steps ({})", made.id), &made)
         }
         MoleculeVerb::Current { agent: whose } => {
-            let id = agent(whose.as_ref())?;
+            let named = agent(whose.as_ref())?;
+            let client = connect()?;
+            let id = resolve(&client, &named)?;
             let path = format!("/agents/{}/molecule/current", encode(&id));
-            let at: CurrentStep = connect()?.get(&path)?;
+            let at: CurrentStep = client.get(&path)?;
             let (now, all) = (at.current_step + 1, at.total_steps);
             let (title, text) = (text::line(&at.step.title), text::clean(&at.step.instructions));
             screen.done(&format!("Step {now} of {all}: {title}\n{text}"), &at)
         }
         MoleculeVerb::Advance { message, step, agent: whose } => {
-            let id = agent(whose.as_ref())?;
+            let named = agent(whose.as_ref())?;
+            let client = connect()?;
+            let id = resolve(&client, &named)?;
             let step = step.and_then(|step| usize::try_from(step - 1).ok());
             let path = format!("/agents/{}/molecule/advance", encode(&id));
             let at: Advanced =
-                connect()?.send(&Method::POST, &path, &Advance { summary: message, step })?;
+                client.send(&Method::POST, &path, &Advance { summary: message, step })?;
             let line = match at.completed {
                 true => "✓ All steps are done".to_owned(),
                 false => format!("✓ Step {} of {} is next", at.current_step + 1, at.total_steps),

@@ -26,8 +26,8 @@ struct Answer {
     id: String,
     title: String,
     status: String,
-    /// What it waits for, in words.
-    waits_for: String,
+    /// Why it does not move, in words.
+    why: String,
     /// Stable, where the rig has a name for it.
     reason: Option<String>,
     since: Option<String>,
@@ -80,7 +80,7 @@ pub(super) fn why(id: &str, screen: &mut Screen<'_>, client: &Client) -> Result<
         .map(|it| format!("{} ({}) {}", it.id, it.status, it.title))
         .collect();
     let facts = [
-        ("Waits for", Some(answer.waits_for.clone())),
+        ("Why", Some(answer.why.clone())),
         ("", (!blockers.is_empty()).then(|| blockers.join("; "))),
         ("Since", at(&answer.since)),
         ("Until", at(&answer.until)),
@@ -161,14 +161,14 @@ fn answer(known: &Known) -> Answer {
         .filter(|it| it.kind == "blocks" && it.status != "closed")
         .map(|it| Blocker { id: it.id.clone(), status: it.status.clone(), title: it.title.clone() })
         .collect();
-    let (waits_for, ends) = told(known, &blocked_by);
+    let (why, ends) = told(known, &blocked_by);
     let notes = bead.notes.as_deref().unwrap_or_default();
     let notes = &notes[notes.len().saturating_sub(NOTES)..];
     Answer {
         id: bead.id.clone(),
         title: bead.title.clone(),
         status: bead.status.clone(),
-        waits_for,
+        why,
         reason: bead
             .failure
             .as_ref()
@@ -218,7 +218,12 @@ fn last_error(known: &Known) -> Option<String> {
         let event = known.events.iter().rev().find(bad)?;
         event.metadata.get("message")?.as_str().map(str::to_owned)
     };
-    failure.or_else(run).or_else(merge).or_else(told)
+    // The rig notes how each run ended that did not end well.
+    let noted = || {
+        let mut notes = known.bead.notes.iter().flatten().rev();
+        notes.find(|note| note.text.starts_with("attempt ")).map(|note| note.text.clone())
+    };
+    failure.or_else(run).or_else(merge).or_else(noted).or_else(told)
 }
 
 /// What it waits for, and what ends that.
@@ -239,58 +244,61 @@ fn told(known: &Known, blocked_by: &[Blocker]) -> (String, String) {
         return (what, end_of(&waiting.reason, id, blocked_by));
     }
     match bead.status.as_str() {
-        "closed" => {
-            ("nothing: it is closed".into(), format!("`beadrig reopen {id}` opens it again"))
-        }
+        "closed" => (
+            "it is closed, and waits for nothing".into(),
+            format!("`beadrig reopen {id}` opens it again"),
+        ),
         "in_review" => in_review(known),
         "in_progress" => at_work(known),
         "deferred" => {
             let until = bead.defer_until.as_deref().map(when::show);
-            let until =
-                until.map_or_else(|| "a person".into(), |until| format!("its time, {until}"));
+            let until = until.map_or_else(
+                || "it was put off".into(),
+                |until| format!("it was put off until {until}"),
+            );
             (until, format!("it is opened: `beadrig update {id} -s open --defer \"\"`"))
         }
-        "failed" | "blocked" => {
-            ("a person".into(), format!("a person looks at it, then `beadrig reopen {id}`"))
-        }
+        "failed" | "blocked" => (
+            "it waits for a person".into(),
+            format!("a person looks at it, then `beadrig reopen {id}`"),
+        ),
         _ if !blocked_by.is_empty() => {
-            ("what it depends on".into(), "what it depends on is closed".into())
+            ("it waits for what it depends on".into(), "that is closed".into())
         }
         _ => match &bead.assignee {
             Some(name) => (
-                format!("{} to do it", text::line(name)),
+                format!("it is {}'s to do", text::line(name)),
                 format!("they close it; an agent takes it after `beadrig assign {id} agent`"),
             ),
-            None => ("somebody to take it".into(), format!("`beadrig assign {id} agent`")),
+            None => ("nobody was asked to do it".into(), format!("`beadrig assign {id} agent`")),
         },
     }
 }
 
 fn at_work(known: &Known) -> (String, String) {
     let Some(agent) = &known.agent else {
-        let who = known.bead.assignee.as_deref().unwrap_or("nobody that the rig knows");
-        return (format!("{} to do it", text::line(who)), "they close it".into());
+        let who = known.bead.assignee.as_deref().unwrap_or("nobody");
+        return (format!("it is {}'s to do", text::line(who)), "they close it".into());
     };
-    let run = agent.attempt.as_ref();
-    let run = run.map(|run| format!(", run {} is {}", run.number, run.state)).unwrap_or_default();
+    let (name, id) = (text::line(&agent.name), &known.bead.id);
+    let Some(run) = &agent.attempt else {
+        return (
+            format!("agent {name} has it, and does not run"),
+            "the next run is begun, by itself, and says done".into(),
+        );
+    };
     let last = agent.last_activity_at.as_deref().map(when::show_exactly);
     let last = last.map(|at| format!(", last sign of life {at}")).unwrap_or_default();
-    let what = format!(
-        "agent {} ({}), which is {}{run}{last}",
-        text::line(&agent.name),
-        agent.id,
-        agent.status
-    );
-    (what, format!("it says done; see `beadrig logs -f {}`", known.bead.id))
+    let what = format!("agent {name} is at it: run {} is {}{last}", run.number, run.state);
+    (what, format!("it says done; `beadrig logs -f {id}` shows how it goes"))
 }
 
 fn in_review(known: &Known) -> (String, String) {
     let Some(review) = &known.review else {
-        return ("its branch to be merged".into(), "it is merged".into());
+        return ("its branch waits to be merged".into(), "it is merged".into());
     };
     let said = review.message.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
-    let what =
-        format!("its branch {} to be merged, which is {}{said}", review.branch, review.status);
+    let what = format!("the merge of its branch {} is {}{said}", review.branch, review.status);
     let ends = match (review.status.as_str(), &review.pr_url) {
         ("waiting", Some(url)) => {
             format!("a person merges {url}, then `beadrig review complete {} merged`", review.id)
@@ -312,13 +320,8 @@ fn end_of(reason: &str, id: &str, blocked_by: &[Blocker]) -> String {
         "blocked_by" if blocked_by.is_empty() => "what its parent depends on is closed".into(),
         "blocked_by" => {
             let ids: Vec<_> = blocked_by.iter().map(|it| it.id.as_str()).collect();
-            format!(
-                "{} closed; `beadrig why` each",
-                match ids.as_slice() {
-                    [one] => format!("{one} is"),
-                    many => format!("{} are", many.join(", ")),
-                }
-            )
+            let are = if ids.len() == 1 { "is" } else { "are" };
+            format!("{} {are} closed; `beadrig why {}` goes on from there", ids.join(", "), ids[0])
         }
         "deferred" => format!("its time comes, or `beadrig update {id} --defer \"\"`"),
         "back_off" => "the wait is over, by itself".into(),

@@ -1,0 +1,80 @@
+//! The real core of a rig behind HTTP: every rule, on a real SQLite, with the clock of the core's own tests. Must never
+//! answer anything by itself; what the worker adds around a rig is given by each test.
+
+#![allow(dead_code, reason = "each test crate uses its part")]
+
+#[path = "../../../tests/support/mod.rs"]
+mod rig;
+
+use super::support::{Asked, Reply, Rig, refused};
+pub(crate) use rig::TestRig;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+type Work = Box<dyn FnOnce(&mut TestRig) + Send>;
+
+/// A rig in a thread of its own: its store knows one thread, as a Durable Object does.
+#[derive(Clone)]
+pub(crate) struct Core(Sender<Work>);
+
+impl Core {
+    pub(crate) fn new() -> Self {
+        let (work, todo) = channel::<Work>();
+        thread::spawn(move || {
+            let mut rig = TestRig::new();
+            todo.iter().for_each(|work| work(&mut rig));
+        });
+        Self(work)
+    }
+
+    /// Does something to it beside HTTP.
+    pub(crate) fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut TestRig) -> T + Send + 'static,
+    ) -> T {
+        let (answer, answers) = channel();
+        let work = move |rig: &mut TestRig| answer.send(work(rig)).unwrap();
+        self.0.send(Box::new(work)).unwrap();
+        answers.recv().unwrap()
+    }
+
+    /// An operator's call, beside HTTP.
+    pub(crate) fn post(&self, path: &str, body: &str) -> serde_json::Value {
+        let (path, body) = (path.to_owned(), body.to_owned());
+        let (status, answer) = self.with(move |rig| rig.operator("POST", &path, &body));
+        assert!(status < 300, "{status} {answer}");
+        answer["data"].clone()
+    }
+
+    /// Makes a bead, and answers its id.
+    pub(crate) fn bead(&self, body: &str) -> String {
+        self.post("/beads", body)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts what is to be started, and has the container accept it.
+    pub(crate) fn tick(&self) {
+        self.with(|rig| {
+            rig.schedule();
+            rig.accept();
+        });
+    }
+
+    /// Serves it; what `first` answers never reaches the rig.
+    pub(crate) fn serve(
+        &self,
+        mut first: impl FnMut(&Asked) -> Option<Reply> + Send + 'static,
+    ) -> Rig {
+        let core = self.clone();
+        Rig::new(move |asked| first(asked).unwrap_or_else(|| core.answer(asked)))
+    }
+
+    fn answer(&self, asked: &Asked) -> Reply {
+        let (method, path) = asked.line.split_once(' ').unwrap();
+        let Some(path) = path.strip_prefix("/api/rigs/main") else {
+            return refused(404, "not_found", "Not found");
+        };
+        let (method, path, body) = (method.to_owned(), path.to_owned(), asked.body.clone());
+        let (status, body) = self.with(move |rig| rig.operator(&method, &path, &body));
+        Reply::Answer(status, body.to_string())
+    }
+}
