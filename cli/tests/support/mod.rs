@@ -36,6 +36,8 @@ impl Asked {
 /// What the rig does with a request.
 pub enum Reply {
     Answer(u16, String),
+    /// With the clock of whoever answers.
+    Dated(String, String),
     /// Hears it, and hangs up.
     Cut,
     /// Hears it, and says nothing.
@@ -81,6 +83,13 @@ impl Rig {
                             "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
                         );
                         // The command may have given up meanwhile.
+                        let _ = stream.write_all((head + &body).as_bytes());
+                    }
+                    Reply::Dated(date, body) => {
+                        let length = body.len();
+                        let head = format!(
+                            "HTTP/1.1 200 X\r\nconnection: close\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n"
+                        );
                         let _ = stream.write_all((head + &body).as_bytes());
                     }
                     Reply::Cut => {}

@@ -169,19 +169,17 @@ fn list(screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
     let rows: Vec<Vec<Cell>> = agents
         .iter()
         .map(|agent| {
-            let run = agent.attempt.as_ref();
             vec![
                 Cell::from(&agent.id),
                 Cell::from(&agent.name),
                 Cell::from(&agent.role),
                 Cell::state(&agent.status),
                 Cell::maybe(agent.current_hook_bead_id.as_deref()),
-                Cell::maybe(run.map(|run| run.state.as_str())),
                 Cell::maybe(agent.last_activity_at.as_deref().map(when::show_exactly).as_deref()),
             ]
         })
         .collect();
-    let head = ["ID", "NAME…", "ROLE", "STATUS", "BEAD…", "RUN", "LAST ACTIVE"];
+    let head = ["ID", "NAME…", "ROLE", "STATUS", "BEAD…", "LAST ACTIVE"];
     screen.rows("No agents: the rig makes them as it needs them.", &head, &rows)
 }
 

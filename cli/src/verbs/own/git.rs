@@ -2,22 +2,24 @@
 //! password, and never show one that is in the address.
 
 use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(20);
 
 /// The names of its branches, or why they cannot be had.
 pub(super) fn branches(url: &str, deadline: Duration) -> Result<Vec<String>, String> {
-    let mut child = Command::new("git")
-        .args(["ls-remote", "--heads", "--", url])
+    let mut git = Command::new("git");
+    git.args(["ls-remote", "--heads", "--", url])
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("git cannot be run: {error}"))?;
+        .stderr(Stdio::piped());
+    // git has helpers of its own, which are to end with it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut git, 0);
+    let mut child = git.spawn().map_err(|error| format!("git cannot be run: {error}"))?;
     // Read beside, so that a long list does not fill the pipe and wait for us.
     let mut out = child.stdout.take();
     let mut err = child.stderr.take();
@@ -29,8 +31,7 @@ pub(super) fn branches(url: &str, deadline: Duration) -> Result<Vec<String>, Str
             Ok(Some(status)) => break status,
             Ok(None) if Instant::now() < until => std::thread::sleep(POLL),
             Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
+                end(&mut child);
                 return Err(format!("it did not answer within {} s", deadline.as_secs()));
             }
             Err(error) => return Err(format!("git cannot be waited for: {error}")),
@@ -46,6 +47,14 @@ pub(super) fn branches(url: &str, deadline: Duration) -> Result<Vec<String>, Str
     }
     let last = err.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("git failed");
     Err(last.replace(url, &without_secret(url)))
+}
+
+/// It and its helpers; it alone, where there is no `kill`.
+fn end(child: &mut Child) {
+    let group = format!("-{}", child.id());
+    let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 fn read(from: Option<&mut impl std::io::Read>) -> String {

@@ -232,6 +232,18 @@ fn words(data: &Value) -> String {
     }
 }
 
+/// Colours of others would run on into ours; of a sequence that is taken apart its letters would stay.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| {
+        let of_it = |c: char| c.is_ascii_digit() || ";:?".contains(c);
+        let mut rest = part.trim_start_matches(of_it).chars();
+        rest.next();
+        out + rest.as_str()
+    })
+}
+
 fn print(lines: &[Line], args: &Logs, screen: &mut Screen<'_>) -> Result<(), Failure> {
     if screen.json {
         return screen.json(&lines);
@@ -261,6 +273,7 @@ fn show(line: &Line, args: &Logs, screen: &mut Screen<'_>) -> Result<(), Failure
         "stdout" | "stderr" | "output" => String::new(),
         kind => format!("[{}] ", text::line(kind)),
     };
-    let said = text::clean(line.text.trim_end_matches('\n'));
+    let said = without_colours(line.text.trim_end_matches('\n'));
+    let said = text::clean(&said);
     screen.line(&format!("{time}{}", screen.style.paint(paint, &format!("{kind}{said}"))))
 }
