@@ -2,6 +2,7 @@
 //! rig; the token is never shown.
 
 use super::super::Screen;
+use super::git::without_secret;
 use crate::args::{Global, SettingsVerb};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -49,7 +50,8 @@ fn changed(
         return screen.json(config);
     }
     for key in patch.keys() {
-        let now = config.get(key).map_or_else(|| "-".into(), plain);
+        let now = config.get(key).map(plain).filter(|now| !now.is_empty());
+        let now = now.map_or_else(|| "-".into(), |now| without_secret(&now));
         screen.line(&format!("✓ {did} {}: it is {} now", text::clean(key), text::line(&now)))?;
     }
     Ok(())
@@ -81,11 +83,8 @@ fn all(config: &Map<String, Value>, screen: &mut Screen<'_>) -> Result<(), Failu
                 (_, true) => "town",
                 _ => "deployment",
             };
-            vec![
-                Cell::from(key),
-                Cell::painted(source, Paint::Dim),
-                Cell::maybe(Some(&plain(value))),
-            ]
+            let value = without_secret(&plain(value));
+            vec![Cell::from(key), Cell::painted(source, Paint::Dim), Cell::maybe(Some(&value))]
         })
         .collect();
     screen.rows("Nothing is set.", &["SETTING", "SET BY", "VALUE…"], &rows)
