@@ -255,9 +255,8 @@ fn towns_and_rigs_are_listed_made_and_deleted() {
         exit 0
     "#]],
     );
-    let list = |asked: &support::Asked| match asked.line.ends_with("/towns") {
-        true => ok([town("local")]),
-        false => ok([rig_of("local")]),
+    let list = |asked: &support::Asked| {
+        if asked.line.ends_with("/towns") { ok([town("local")]) } else { ok([rig_of("local")]) }
     };
     check(
         list,

@@ -443,17 +443,13 @@ fn the_settings_of_a_rig_are_set_and_given_back_and_secrets_stay_masked() {
     assert_eq!(told["API_KEY"], "sk-0123456789abcdef", "the other one is kept");
     let shown = run(&rig, &["settings"]);
     assert!(!shown.contains("sk-0123456789abcdef"), "{shown}");
-    let set: String = shown
-        .lines()
-        .filter(|line| line.contains(" rig "))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let set: Vec<_> = shown.lines().filter(|line| line.contains(" rig ")).collect();
     expect![[r#"
         default_branch        rig         trunk
         env_vars              rig         {"API_KEY":"****cdef","REGION":"****"}
         max_agents            rig         3
     "#]]
-    .assert_eq(&set);
+    .assert_eq(&(set.join("\n") + "\n"));
     expect![[r#"
         ✓ Gave back max_agents: it is 5 now
         exit 0

@@ -24,8 +24,13 @@ pub struct Resume {
 /// `towns`.
 #[derive(Debug, Args)]
 pub struct Towns {
-    /// Whose [env: BEADRIG_USER; else operator]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Whose.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help = "Whose [env: BEADRIG_USER; else operator]"
+    )]
     pub user: Option<String>,
     /// What to do; without it, list
     #[command(subcommand)]
@@ -58,8 +63,13 @@ pub enum TownsVerb {
 /// `rigs`.
 #[derive(Debug, Args)]
 pub struct Rigs {
-    /// Whose [env: BEADRIG_USER; else operator]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Whose.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help = "Whose [env: BEADRIG_USER; else operator]"
+    )]
     pub user: Option<String>,
     /// What to do; without it, list those of all towns
     #[command(subcommand)]

@@ -22,7 +22,9 @@ impl Core {
         let (work, todo) = channel::<Work>();
         thread::spawn(move || {
             let mut rig = TestRig::new();
-            todo.iter().for_each(|work| work(&mut rig));
+            for work in todo {
+                work(&mut rig);
+            }
         });
         Self(work)
     }

@@ -265,9 +265,10 @@ fn show(line: &Line, args: &Logs, screen: &mut Screen<'_>) -> Result<(), Failure
         "stderr" => Paint::Yellow,
         _ => Paint::Dim,
     };
-    let time = match args.timestamps {
-        true => format!("{}  ", screen.style.paint(Paint::Dim, &when::show_exactly(&line.at))),
-        false => String::new(),
+    let time = if args.timestamps {
+        format!("{}  ", screen.style.paint(Paint::Dim, &when::show_exactly(&line.at)))
+    } else {
+        String::new()
     };
     let kind = match line.kind.as_str() {
         "stdout" | "stderr" | "output" => String::new(),

@@ -27,7 +27,7 @@ use std::env;
 use std::time::Duration;
 
 /// Whoever follows the rig waits so long for one that is away: a deployment, or a machine that sleeps, takes less.
-const FOLLOW_PATIENCE: Duration = Duration::from_secs(600);
+const FOLLOW_PATIENCE: Duration = Duration::from_mins(10);
 
 /// So much of an agent's id is enough to name it, if no other begins so.
 const SHORT_ID: usize = 3;

@@ -42,9 +42,10 @@ pub(super) fn molecule(
             let path = format!("/agents/{}/molecule/advance", encode(&id));
             let at: Advanced =
                 client.send(&Method::POST, &path, &Advance { summary: message, step })?;
-            let line = match at.completed {
-                true => "✓ All steps are done".to_owned(),
-                false => format!("✓ Step {} of {} is next", at.current_step + 1, at.total_steps),
+            let line = if at.completed {
+                "✓ All steps are done".to_owned()
+            } else {
+                format!("✓ Step {} of {} is next", at.current_step + 1, at.total_steps)
             };
             screen.done(&line, &at)
         }

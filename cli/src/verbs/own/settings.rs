@@ -50,8 +50,8 @@ fn changed(
         return screen.json(config);
     }
     for key in patch.keys() {
-        let now = config.get(key).map(plain).filter(|now| !now.is_empty());
-        let now = now.map_or_else(|| "-".into(), |now| without_secret(&now));
+        let now = config.get(key).map(shown).filter(|now| !now.is_empty());
+        let now = now.unwrap_or_else(|| "-".into());
         screen.line(&format!("✓ {did} {}: it is {} now", text::clean(key), text::line(&now)))?;
     }
     Ok(())
@@ -83,7 +83,7 @@ fn all(config: &Map<String, Value>, screen: &mut Screen<'_>) -> Result<(), Failu
                 (_, true) => "town",
                 _ => "deployment",
             };
-            let value = without_secret(&plain(value));
+            let value = shown(value);
             vec![Cell::from(key), Cell::painted(source, Paint::Dim), Cell::maybe(Some(&value))]
         })
         .collect();
@@ -96,6 +96,14 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
         other => other.to_string(),
+    }
+}
+
+/// An address may have a password in it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => without_secret(text),
+        other => plain(other),
     }
 }
 

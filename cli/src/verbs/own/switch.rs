@@ -12,9 +12,10 @@ use ureq::http::Method;
 
 pub(super) fn pause(args: &Pause, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
     let body = PauseDispatch { reason: args.reason.clone() };
-    let view: DispatchView = match args.all {
-        true => client.send_at(&Method::POST, "/api/pause", &body)?,
-        false => client.send(&Method::POST, "/pause", &body)?,
+    let view: DispatchView = if args.all {
+        client.send_at(&Method::POST, "/api/pause", &body)?
+    } else {
+        client.send(&Method::POST, "/pause", &body)?
     };
     show(&view, screen)
 }
@@ -24,9 +25,10 @@ pub(super) fn resume(
     screen: &mut Screen<'_>,
     client: &Client,
 ) -> Result<(), Failure> {
-    let view: DispatchView = match args.all {
-        true => client.send_at(&Method::POST, "/api/resume", &json!({}))?,
-        false => client.send(&Method::POST, "/resume", &json!({}))?,
+    let view: DispatchView = if args.all {
+        client.send_at(&Method::POST, "/api/resume", &json!({}))?
+    } else {
+        client.send(&Method::POST, "/resume", &json!({}))?
     };
     show(&view, screen)
 }

@@ -55,12 +55,11 @@ pub(super) fn rigs(args: Rigs, screen: &mut Screen<'_>, client: &Client) -> Resu
     let base = base(args.user.as_ref(), client);
     match args.verb.unwrap_or(RigsVerb::List { town: None }) {
         RigsVerb::List { town } => {
-            let towns = match town {
-                Some(town) => vec![town],
-                None => {
-                    let towns: Vec<TownView> = client.get_at(&format!("{base}/towns"))?;
-                    towns.into_iter().map(|town| town.id).collect()
-                }
+            let towns = if let Some(town) = town {
+                vec![town]
+            } else {
+                let towns: Vec<TownView> = client.get_at(&format!("{base}/towns"))?;
+                towns.into_iter().map(|town| town.id).collect()
             };
             let mut rigs: Vec<TownRigView> = Vec::new();
             for town in towns {
@@ -114,11 +113,11 @@ fn base(user: Option<&String>, client: &Client) -> String {
 
 /// Nothing brings it back, so one word more is asked for.
 fn meant(force: bool, what: &str) -> Result<(), Failure> {
-    match force {
-        true => Ok(()),
-        false => Err(Failure::fatal(format!("this deletes {what}, for good"))
-            .hint("say --force if that is meant")),
+    if force {
+        return Ok(());
     }
+    Err(Failure::fatal(format!("this deletes {what}, for good"))
+        .hint("say --force if that is meant"))
 }
 
 fn gone(what: &str, id: &str, screen: &mut Screen<'_>) -> Result<(), Failure> {

@@ -128,7 +128,7 @@ pub(super) fn inside(client: &Client, status: &Value, found: &mut Findings) {
             "roll out worker, container and command together",
         ),
         Ok(None) | Err(_) => {
-            found.bad("rig", "it tells its status, but not its health", "look in the worker's log")
+            found.bad("rig", "it tells its status, but not its health", "look in the worker's log");
         }
     }
     dispatch(client, status, found);
@@ -162,7 +162,7 @@ fn alarm(client: &Client, status: &Value, found: &mut Findings) {
         (Some(next), _) => found.ok("alarm", format!("set for {}", when::show_exactly(next))),
         (None, _) => match has_work(client, status) {
             Ok(Some(work)) => {
-                found.bad("alarm", format!("there is work ({work}), and no alarm is set"), todo)
+                found.bad("alarm", format!("there is work ({work}), and no alarm is set"), todo);
             }
             Ok(None) => found.ok("alarm", "none, and nothing to do"),
             Err(said) => found.skip("alarm", said),
