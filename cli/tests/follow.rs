@@ -273,6 +273,23 @@ fn logs_follows_a_bead_to_its_end_without_a_gap_or_a_double() {
 }
 
 #[test]
+fn logs_goes_over_to_the_agent_that_takes_the_bead_next() {
+    let (core, rig, container, _, bead, agent) = running();
+    container.says(vec![said(1, "one", 1)]);
+    let logs = Following::new(&rig, &["logs", "-f", &bead, "--json"]);
+    assert!(logs.next().contains(&agent));
+    run(&rig, &["unhook", &agent]);
+    let made = core.post("/agents", r#"{"role":"polecat","name":"Nux","identity":"nux"}"#);
+    let other = made["id"].as_str().unwrap().to_owned();
+    run(&rig, &["hook", &bead, &other]);
+    let line = logs.next();
+    assert!(line.contains(&other) && line.contains("one"), "{line}");
+    run(&rig, &["close", &bead]);
+    let (well, rest, err) = logs.end();
+    assert!(well && rest.is_empty(), "{rest:?} {err}");
+}
+
+#[test]
 fn a_container_that_counts_from_one_again_is_followed_too() {
     let (_core, rig, container, _, _, _) = running();
     let logs = Following::new(&rig, &["logs", "-f", "toast", "--json"]);

@@ -53,17 +53,7 @@ struct Sources<'a> {
 
 pub(super) fn logs(args: &Logs, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
     let (agent, bead) = whose(args, client)?;
-    let mut sources = Sources {
-        client,
-        agent,
-        town: town(client)?,
-        in_container: 0,
-        last_at: String::new(),
-        in_rig: 0,
-        quiet: 0,
-        left_out: None,
-        follow: args.follow,
-    };
+    let mut sources = Sources::new(client, agent, town(client)?, args.follow);
     let mut lines = sources.all()?;
     if let Some(why) = &sources.left_out {
         screen.warn(&format!("the container's part is not here: {why}"))?;
@@ -74,31 +64,51 @@ pub(super) fn logs(args: &Logs, screen: &mut Screen<'_>, client: &Client) -> Res
     if !args.follow {
         return print(&lines, args, screen);
     }
-    let mut pace = Pace::new();
-    let mut over = false;
-    loop {
-        let came = lines.len();
-        lines.iter().try_for_each(|line| show(line, args, screen))?;
-        screen.out.flush()?;
-        if came == 0 && over {
-            return Ok(());
-        }
-        if came == 0
-            && let Some(bead) = &bead
-        {
-            // What it said last may come after: one look more.
-            over = is_over(client, bead)?;
-        }
-        if !over {
-            pace.wait(came);
-        }
-        lines = sources.all()?;
+    for line in &lines {
+        show(line, args, screen)?;
     }
+    screen.out.flush()?;
+    follow(sources, bead.as_deref(), args, screen)
 }
 
-fn is_over(client: &Client, bead: &str) -> Result<bool, Failure> {
-    let bead = api::bead(client, bead)?;
-    Ok(matches!(bead.status.as_str(), "closed" | "failed" | "blocked" | "deferred"))
+/// Goes on until the bead is finished, whichever agents have it meanwhile.
+fn follow(
+    mut sources: Sources<'_>,
+    bead: Option<&str>,
+    args: &Logs,
+    screen: &mut Screen<'_>,
+) -> Result<(), Failure> {
+    let mut pace = Pace::new();
+    loop {
+        let lines = sources.all()?;
+        for line in &lines {
+            show(line, args, screen)?;
+        }
+        screen.out.flush()?;
+        if lines.is_empty()
+            && let Some(id) = bead
+        {
+            let bead = api::bead(sources.client, id)?;
+            let over = matches!(bead.status.as_str(), "closed" | "failed" | "blocked" | "deferred");
+            let other = bead.assignee_agent_id.filter(|agent| *agent != sources.agent);
+            if over || other.is_some() {
+                // What it said last may have come since.
+                for line in &sources.all()? {
+                    show(line, args, screen)?;
+                }
+                screen.out.flush()?;
+            }
+            if over {
+                return Ok(());
+            }
+            if let Some(agent) = other {
+                let Sources { client, town, .. } = sources;
+                sources = Sources::new(client, agent, town, true);
+                continue;
+            }
+        }
+        pace.wait(lines.len());
+    }
 }
 
 /// The agent that is meant; for a bead whoever has it, or had it last.
@@ -138,7 +148,21 @@ fn town(client: &Client) -> Result<Option<String>, Failure> {
     }
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    fn new(client: &'a Client, agent: String, town: Option<String>, follow: bool) -> Self {
+        Self {
+            client,
+            agent,
+            town,
+            in_container: 0,
+            last_at: String::new(),
+            in_rig: 0,
+            quiet: 0,
+            left_out: None,
+            follow,
+        }
+    }
+
     /// All that is new, oldest first.
     fn all(&mut self) -> Result<Vec<Line>, Failure> {
         let mut lines = Vec::new();
@@ -191,7 +215,11 @@ impl Sources<'_> {
         loop {
             let (agent, after) = (encode(&self.agent), self.in_rig);
             let path = format!("/agents/{agent}/events?after_id={after}&limit={PAGE}");
-            let page: Vec<AgentEventView> = self.client.get(&path)?;
+            let page: Vec<AgentEventView> = match self.client.get(&path) {
+                // It was deleted meanwhile, and its output with it.
+                Err(failure) if failure.kind == Kind::NotFound => return Ok(()),
+                page => page?,
+            };
             let more = page.len() >= PAGE;
             for event in page {
                 self.in_rig = event.id;
