@@ -330,7 +330,11 @@ fn an_agent_command_that_is_not_there() {
         "/no/such/agent is not there, or not executable"
     );
     run(&chain.rig, &["settings", "set", "agent_command=no-such-agent -p"]);
-    assert_eq!(chain.only("agent_command", "warn"), "no-such-agent is not in this shell's PATH");
+    let ills = chain.ills();
+    assert!(
+        ills["agent_command"].1.starts_with("no-such-agent is not in this shell's PATH"),
+        "{ills:?}"
+    );
 }
 
 #[test]

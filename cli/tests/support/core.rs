@@ -6,7 +6,7 @@
 #[path = "../../../tests/support/mod.rs"]
 mod rig;
 
-use super::support::{Asked, Reply, Rig, refused};
+use super::support::{Asked, Reply, Rig, json, refused};
 pub(crate) use rig::TestRig;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -79,4 +79,39 @@ impl Core {
         let (status, body) = self.with(move |rig| rig.operator(&method, &path, &body));
         Reply::Answer(status, body.to_string())
     }
+}
+
+pub(crate) fn rig() -> (Core, Rig) {
+    let core = Core::new();
+    let rig = core.serve(|_| None);
+    (core, rig)
+}
+
+/// Slings one bead and has the container accept its run; answers bead and agent.
+pub(crate) fn slung(core: &Core, rig: &Rig) -> (String, String) {
+    let made =
+        json(rig, &["sling", "Fix the parser", "--acceptance", "cargo test passes", "-p", "1"]);
+    core.tick();
+    let name = |key: &str| made[key]["id"].as_str().unwrap().to_owned();
+    (name("bead"), name("agent"))
+}
+
+/// The agent's process ends.
+pub(crate) fn ended(core: &Core, rig: &Rig, agent: &str, status: &str) {
+    let run = json(rig, &["agents", "show", agent])["attempt"]["number"].clone();
+    let report =
+        format!(r#"{{"status":"{status}","reason":"exited","exit_code":3,"attempt":{run}}}"#);
+    core.post(&format!("/agents/{agent}/completed"), &report);
+}
+
+/// Ids are made anew with each version of the core; what they are is not what is told here.
+pub(crate) fn plain(text: &str, ids: &[&String]) -> String {
+    let named = ["BEAD", "AGENT", "OTHER", "MORE"];
+    let text = ids
+        .iter()
+        .zip(named)
+        .fold(text.to_owned(), |text, (id, name)| text.replace(id.as_str(), name));
+    let mut jobs = text.split("job=");
+    let first = jobs.next().unwrap().to_owned();
+    jobs.fold(first, |all, rest| all + "job=JOB" + &rest[12..])
 }

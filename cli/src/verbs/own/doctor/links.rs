@@ -72,7 +72,7 @@ fn container(client: &Client, town: &str, found: &mut Findings) {
             found.warn(
                 "container",
                 said,
-                "beads wait until a run is over: more places with BEADRIG_CONTAINER_CAPACITY",
+                "beads wait until a run is over: more places with MAX_CONCURRENCY of the container service",
             );
         }
         Some("ok") => found.ok("container", said),
@@ -141,10 +141,9 @@ fn agent_command(command: Option<&str>, url: &str, found: &mut Findings) {
             format!("{shown} is not there, or not executable"),
             "`beadrig settings set agent_command=…`, or put it there",
         ),
-        None => found.warn(
+        None => found.skip(
             "agent_command",
-            format!("{shown} is not in this shell's PATH"),
-            "the container service may have another PATH; a whole path is certain",
+            format!("{shown} is not in this shell's PATH, but the container service has its own"),
         ),
     }
 }
