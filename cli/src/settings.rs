@@ -14,10 +14,10 @@ use std::time::Duration;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8787";
 const DEFAULT_RIG: &str = "main";
-/// Whose directory of towns and rigs: who is alone needs no name.
-const DEFAULT_USER: &str = "operator";
 /// Longer than any answer of a healthy rig; short enough that a person is still there.
 const DEADLINE_MS: u64 = 10_000;
+/// Whose directory of towns and rigs: who is alone needs no name.
+const DEFAULT_USER: &str = "operator";
 
 /// Everything a client needs to know.
 #[derive(Debug)]

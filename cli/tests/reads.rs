@@ -223,6 +223,7 @@ fn status_counts_and_tells_what_agents_do() {
                 "in_progress": 1,
                 "open": 3
               },
+              "more_finished": false,
               "agents": [],
               "max_agents": 5,
               "dispatch_enabled": false,
