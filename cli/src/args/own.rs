@@ -1,8 +1,9 @@
 //! The verbs that bd has not: agents, towns, what happens, and what is wrong.
 
 use super::{
-    Agents, Completions, Convoy, Doctor, Escalations, Hook, Logs, Mail, Molecule, Pause, Prime,
-    Resume, Review, RigSettings, Rigs, Sling, Towns, Unhook, Watch, WhyBead,
+    Agents, AgentsVerb, Completions, Convoy, ConvoyVerb, Doctor, Escalations, EscalationsVerb,
+    Hook, Logs, Mail, MailVerb, Molecule, MoleculeVerb, Pause, Prime, Resume, Review, ReviewVerb,
+    RigSettings, Rigs, RigsVerb, SettingsVerb, Sling, Towns, TownsVerb, Unhook, Watch, WhyBead,
 };
 use clap::Subcommand;
 
@@ -105,4 +106,37 @@ pub enum Own {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
         rest: Vec<String>,
     },
+}
+
+impl Own {
+    /// What a verb is called that changes something in the rig; of the others nothing.
+    pub fn changes(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Sling(_) => "sling",
+            Self::Hook(Hook { bead: Some(_), .. }) => "hook",
+            Self::Unhook(_) => "unhook",
+            Self::Agents(Agents { verb: Some(AgentsVerb::Delete { .. }) }) => "agents delete",
+            Self::Agents(Agents { verb: Some(AgentsVerb::Mark { .. }) }) => "agents mark",
+            Self::Mail(Mail { verb: MailVerb::Send { .. } }) => "mail send",
+            Self::Mail(Mail { verb: MailVerb::Ack { .. } }) => "mail ack",
+            Self::Review(Review { verb: Some(ReviewVerb::Complete { .. }) }) => "review complete",
+            Self::Convoy(Convoy { verb: Some(ConvoyVerb::Create { .. }) }) => "convoy create",
+            Self::Molecule(Molecule { verb: MoleculeVerb::Create { .. } }) => "molecule create",
+            Self::Molecule(Molecule { verb: MoleculeVerb::Advance { .. } }) => "molecule advance",
+            Self::Escalations(Escalations { verb: Some(EscalationsVerb::Ack { .. }) }) => {
+                "escalations ack"
+            }
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Towns(Towns { verb: Some(TownsVerb::Create { .. }), .. }) => "towns create",
+            Self::Towns(Towns { verb: Some(TownsVerb::Delete { .. }), .. }) => "towns delete",
+            Self::Rigs(Rigs { verb: Some(RigsVerb::Create { .. }), .. }) => "rigs create",
+            Self::Rigs(Rigs { verb: Some(RigsVerb::Delete { .. }), .. }) => "rigs delete",
+            Self::Settings(RigSettings { verb: Some(SettingsVerb::Set { .. }) }) => "settings set",
+            Self::Settings(RigSettings { verb: Some(SettingsVerb::Unset { .. }) }) => {
+                "settings unset"
+            }
+            _ => return None,
+        })
+    }
 }
