@@ -1,11 +1,22 @@
 //! What can be typed: verbs, flags and their help. No rule lives here; names and letters are bd's, so that habits and
 //! scripts keep working. Must never fetch or decide anything.
 
+mod agents;
 mod bead;
+mod chain;
+mod follow;
 mod links;
 mod lists;
+mod own;
+mod town;
+mod work;
 
+pub use agents::{
+    Agents, AgentsVerb, Hook, Mail, MailVerb, Mark, Molecule, MoleculeVerb, Prime, Sling, Unhook,
+};
 pub use bead::{Assign, Close, Create, Delete, Fields, Note, Priority, Reopen, Update, Why};
+pub use chain::{Completions, Doctor};
+pub use follow::{Logs, Watch};
 pub use links::{
     Comment, CommentText, Comments, CommentsVerb, Dep, DepVerb, Direction, Epic, EpicVerb, Label,
     LabelVerb, Labelled, Link, LinkRemoval, Links, Tree,
@@ -13,6 +24,11 @@ pub use links::{
 pub use lists::{
     Blocked, Count, Filters, History, Init, List, Query, Ready, ReadyOrder, Search, Show, SortKey,
     Stale, Status,
+};
+pub use own::Own;
+pub use town::{Pause, Resume, RigSettings, Rigs, RigsVerb, SettingsVerb, Towns, TownsVerb};
+pub use work::{
+    Convoy, ConvoyVerb, Escalations, EscalationsVerb, Outcome, Review, ReviewVerb, WhyBead,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -216,6 +232,9 @@ Examples:
     /// Say in this directory which rig it belongs to
     #[command(after_help = "Example:\n  beadrig init --url https://beadrig.example.com --rig demo")]
     Init(Init),
+    /// What bd has not.
+    #[command(flatten)]
+    Own(Box<Own>),
 }
 
 impl Verb {

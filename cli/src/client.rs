@@ -19,8 +19,8 @@
 use crate::failure::Failure;
 use crate::settings::{self, Settings};
 use beadrig::wire::Envelope;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, OnceCell};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -42,6 +42,47 @@ pub struct Client {
     actor: OnceCell<String>,
     warned: Cell<bool>,
     warn: Box<dyn Fn(&str)>,
+}
+
+/// How the body of an answer is read; none is no good answer.
+type Reader<T> = fn(&[u8]) -> serde_json::Result<Option<T>>;
+
+/// An answer as it came.
+pub struct Seen {
+    /// The HTTP status.
+    pub status: u16,
+    /// The clock of whoever answered, where it is told.
+    pub date: Option<String>,
+    /// The body.
+    pub text: Vec<u8>,
+}
+
+impl Seen {
+    /// The answer in its envelope, or bare, if it is a good one.
+    pub fn data(&self) -> Option<serde_json::Value> {
+        let mut body: serde_json::Value = serde_json::from_slice(&self.text).ok()?;
+        let good = self.status < 300;
+        match body.get("success") {
+            Some(yes) if good && yes == true => Some(body["data"].take()),
+            None if good => Some(body),
+            _ => None,
+        }
+    }
+
+    /// What was said instead, for people.
+    pub fn problem(&self) -> String {
+        let said: Said = serde_json::from_slice(&self.text).unwrap_or_default();
+        said.error.unwrap_or_else(|| format!("it answers {}, and not as Beadrig does", self.status))
+    }
+}
+
+/// What refusals have in common, in an envelope or without one.
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
 }
 
 /// Why there is no good answer.
@@ -69,14 +110,46 @@ impl Client {
         if is_local(&settings.url) {
             config = config.proxy(None);
         }
-        let base = format!("{}/api/rigs/{}", settings.url, encode(&settings.rig));
+        let base = format!("/api/rigs/{}", encode(&settings.rig));
         let agent = config.build().into();
         Self { agent, settings, base, actor: OnceCell::new(), warned: Cell::new(false), warn }
     }
 
     /// Reads.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.persist(&Method::GET, path, &[], None)
+        self.get_at(&format!("{}{path}", self.base))
+    }
+
+    /// Reads what is no rig's: a whole path, such as `/api/pause`.
+    pub fn get_at<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.persist(&Method::GET, path, &[], None, read_envelope)
+    }
+
+    /// Reads what comes without an envelope, as the container service answers.
+    pub fn get_bare<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.persist(&Method::GET, path, &[], None, |text| serde_json::from_slice(text).map(Some))
+    }
+
+    /// One try at a path, whatever is answered: for whoever wants to know where the chain is broken.
+    pub fn look(&self, path: &str) -> Result<Seen, Failure> {
+        let seen = || {
+            let request = self.request(&Method::GET, path, &[], None)?;
+            let response = self.agent.run(request).map_err(|error| self.broken(error))?;
+            let status = response.status().as_u16();
+            let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+            let date = date.map(str::to_owned);
+            Ok(Seen { status, date, text: self.text(response)? })
+        };
+        seen().map_err(|trouble| match trouble {
+            Trouble::NotBegun(failure) | Trouble::Lost(failure) | Trouble::Final(failure) => {
+                failure
+            }
+        })
+    }
+
+    /// What it was told to talk to.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Changes, once.
@@ -86,13 +159,34 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
+        self.send_at(method, &format!("{}{path}", self.base), body)
+    }
+
+    /// Changes what is no rig's, once.
+    pub fn send_at<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
         let body = to_json(body)?;
-        self.persist(method, path, &body, Some(&key()))
+        self.persist(method, path, &body, Some(&key()), read_envelope)
+    }
+
+    /// Takes away, once.
+    pub fn delete_at(&self, path: &str) -> Result<(), Failure> {
+        let gone = self.persist(&Method::DELETE, path, &[], Some(&key()), read_envelope);
+        gone.map(|_: serde_json::Value| ())
+    }
+
+    /// Takes something of the rig's away, once.
+    pub fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.delete_at(&format!("{}{path}", self.base))
     }
 
     /// Changes, once, with nothing more to say.
     pub fn act<T: DeserializeOwned>(&self, method: &Method, path: &str) -> Result<T, Failure> {
-        self.persist(method, path, &[], Some(&key()))
+        self.persist(method, &format!("{}{path}", self.base), &[], Some(&key()), read_envelope)
     }
 
     /// Tries until there is an answer, or the patience has run out.
@@ -102,11 +196,12 @@ impl Client {
         path: &str,
         body: &[u8],
         key: Option<&str>,
+        read: Reader<T>,
     ) -> Result<T, Failure> {
         let until = Instant::now() + self.settings.patience;
         let mut back_off = BACK_OFF_FIRST;
         loop {
-            let failure = match self.once(method, path, body, key) {
+            let failure = match self.once(method, path, body, key, read) {
                 Ok(answer) => return Ok(answer),
                 Err(Trouble::Final(failure)) => return Err(failure),
                 Err(Trouble::NotBegun(failure)) => failure,
@@ -141,13 +236,14 @@ impl Client {
         path: &str,
         body: &[u8],
         key: Option<&str>,
+        read: Reader<T>,
     ) -> Result<T, Trouble> {
         let request = self.request(method, path, body, key)?;
         let response = self.agent.run(request).map_err(|error| self.broken(error))?;
         let status = response.status().as_u16();
         let text = self.text(response)?;
-        match serde_json::from_slice::<Envelope<T>>(&text) {
-            Ok(Envelope { success: true, data: Some(data), .. }) if status < 300 => Ok(data),
+        match read(&text) {
+            Ok(Some(data)) if status < 300 => Ok(data),
             Err(error) if status < 300 && is_yes(&text) => Err(Trouble::Final(
                 Failure::fatal(format!(
                     "the rig said yes, but its answer is not understood: {error}"
@@ -176,7 +272,7 @@ impl Client {
         bearer.set_sensitive(true);
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.base))
+            .uri(format!("{}{path}", self.settings.url))
             .header("accept", "application/json")
             .header("authorization", bearer);
         if method != Method::GET {
@@ -188,7 +284,10 @@ impl Client {
             request = request.header("idempotency-key", key);
         }
         request.body(body.to_vec()).map_err(|error| {
-            Trouble::Final(Failure::fatal(format!("the URL {} cannot be used: {error}", self.base)))
+            Trouble::Final(Failure::fatal(format!(
+                "the URL {}{path} cannot be used: {error}",
+                self.settings.url
+            )))
         })
     }
 
@@ -253,9 +352,8 @@ impl Client {
     /// An answer came, and it is not what was asked for.
     fn refused(&self, status: u16, text: &[u8]) -> Trouble {
         let url = &self.settings.url;
-        let envelope = serde_json::from_slice::<Envelope<serde_json::Value>>(text).ok();
-        let code = envelope.as_ref().and_then(|envelope| envelope.code.clone()).unwrap_or_default();
-        let said = envelope.as_ref().and_then(|envelope| envelope.error.clone());
+        let Said { error: said, code } = serde_json::from_slice(text).unwrap_or_default();
+        let code = code.unwrap_or_default();
         let sentence = said
             .clone()
             .unwrap_or_else(|| format!("{url} answered {status}, and not as a rig does"));
@@ -281,6 +379,11 @@ impl Client {
             _ => Trouble::Final(failure),
         }
     }
+}
+
+fn read_envelope<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<Option<T>> {
+    serde_json::from_slice::<Envelope<T>>(text)
+        .map(|envelope| envelope.data.filter(|_| envelope.success))
 }
 
 fn is_yes(text: &[u8]) -> bool {

@@ -6,6 +6,7 @@
 //! verbs     one function each: read the flags, ask, print
 //!   api     the rig's routes            client  requests, and what to do when one is lost
 //!   issue   a bead in bd's JSON         text    a bead for people         when  times
+//! table     rows that fit the terminal
 //! failure   every way to fail; all exit with 1
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod failure;
 pub mod issue;
 pub mod query;
 pub mod settings;
+pub mod table;
 pub mod text;
 pub mod verbs;
 pub mod when;

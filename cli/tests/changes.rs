@@ -416,8 +416,8 @@ fn an_agent_that_is_done_hands_its_own_bead_in_and_anyone_else_closes() {
     expect![[r#"
         POST /agents/polecat-1/done {"summary":"the parser takes tabs"}
         POST /agents/polecat-1/done {}
-        POST /beads/rig-2/close {"reason":"Closed"}
-        POST /beads/rig-1/close {"reason":"Closed"}
+        POST /beads/rig-2/close {"reason":"Closed","unless_blocked":true}
+        POST /beads/rig-1/close {"reason":"Closed","unless_blocked":true}
     "#]]
     .assert_eq(&rig.asked());
 }

@@ -12,6 +12,7 @@ mod filter;
 mod init;
 mod label;
 mod list;
+mod own;
 mod query;
 mod read;
 mod ready;
@@ -30,6 +31,7 @@ use crate::settings;
 use crate::text::{self, Style};
 use beadrig::wire::rig::BeadView;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Where a verb prints, and how.
 pub struct Screen<'a> {
@@ -83,6 +85,7 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::Done(args) => done::done(&args, screen, || connect(&global)),
         Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
         Verb::Status(args) => count::status(&args, screen, &connect(&global)?),
+        Verb::Own(verb) => own::run(*verb, &global, screen),
     }
 }
 
@@ -108,18 +111,27 @@ fn changes(verb: &Verb) -> Option<&'static str> {
         Verb::Epic(Epic { verb: EpicVerb::CloseEligible { dry_run: false, .. } }) => {
             "epic close-eligible"
         }
+        Verb::Done(_) => "done",
+        Verb::Own(own) => return own.changes(),
         _ => return None,
     })
 }
 
 fn connect(global: &Global) -> Result<Client, Failure> {
-    let settings = settings::read(global)?;
+    connect_for(global, Duration::ZERO)
+}
+
+/// For whoever stays: a rig that is away is waited for.
+fn connect_for(global: &Global, patience: Duration) -> Result<Client, Failure> {
+    let mut settings = settings::read(global)?;
+    settings.patience = settings.patience.max(patience);
     let quiet = global.quiet;
     let warn = move |message: &str| {
         if !quiet {
             let _ = writeln!(io::stderr(), "Warning: {message}");
         }
     };
+    settings.warnings.iter().for_each(|warning| warn(warning));
     Ok(Client::new(settings, Box::new(warn)))
 }
 

@@ -38,6 +38,8 @@ impl Asked {
 /// What the rig does with a request.
 pub enum Reply {
     Answer(u16, String),
+    /// With the clock of whoever answers.
+    Dated(String, String),
     /// Hears it, and hangs up.
     Cut,
     /// Hears it, and says nothing.
@@ -98,6 +100,13 @@ impl Rig {
                             "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
                         );
                         // The command may have given up meanwhile.
+                        let _ = stream.write_all((head + &body).as_bytes());
+                    }
+                    Reply::Dated(date, body) => {
+                        let length = body.len();
+                        let head = format!(
+                            "HTTP/1.1 200 X\r\nconnection: close\r\ndate: {date}\r\ncontent-length: {length}\r\n\r\n"
+                        );
                         let _ = stream.write_all((head + &body).as_bytes());
                     }
                     Reply::Cut => {}
@@ -321,4 +330,12 @@ pub fn check(
     let rig = Rig::new(answer);
     let printed = run(&rig, args);
     expect.assert_eq(&format!("{}---\n{printed}", rig.asked()));
+}
+
+/// Runs it without a terminal, in JSON.
+pub fn json(rig: &Rig, args: &[&str]) -> serde_json::Value {
+    let mut command = command(&rig.url, args);
+    let output = command.arg("--json").output().unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{args:?} is no JSON: {error}\n{}", show(&output)))
 }
