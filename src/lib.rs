@@ -13,6 +13,7 @@ pub mod engine;
 pub mod escalation;
 pub mod hall;
 pub mod id;
+pub mod issue;
 pub mod limits;
 pub mod molecule;
 pub mod refusal;

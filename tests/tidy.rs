@@ -132,12 +132,13 @@ fn the_tests_that_show_what_differs_from_gastown_are_there() {
 }
 
 /// Every migration that shipped, and its hash: none is ever edited. A new one is added here.
-const SHIPPED: [(&str, u64); 6] = [
+const SHIPPED: [(&str, u64); 7] = [
     ("0001_init.sql", 0xa843_796a_47f2_082f),
     ("0002_dependencies.sql", 0xd8d2_b0b8_74d3_cc05),
     ("0003_agents_mail.sql", 0xc051_a54c_f47d_60ce),
     ("0004_reviews_molecules.sql", 0x44a9_64d7_732b_51cb),
     ("0005_surface.sql", 0x0d6a_828a_f761_7fcd),
+    ("0011_exchange.sql", 0xd243_a7c1_d712_618e),
     ("directory/0001_init.sql", 0xbfff_0382_7c33_e098),
 ];
 

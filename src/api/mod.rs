@@ -18,6 +18,7 @@ mod dependencies;
 #[cfg(feature = "schema")]
 pub mod describe;
 mod escalations;
+mod exchange;
 mod headers;
 mod mail;
 mod once;

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_agents_mail.sql"),
     include_str!("../../migrations/0004_reviews_molecules.sql"),
     include_str!("../../migrations/0005_surface.sql"),
+    include_str!("../../migrations/0011_exchange.sql"),
 ];
 
 impl<S: Sql> Store<S> {

@@ -11,6 +11,7 @@ pub mod convoy;
 pub mod dependencies;
 pub mod directory;
 pub mod escalations;
+pub mod exchange;
 pub mod merge;
 pub mod molecule;
 pub mod review;

@@ -2,6 +2,7 @@
 //! not do; a route without an entry fails a test.
 
 mod crew;
+mod exchange;
 pub mod hall;
 mod links;
 mod registration;
@@ -128,7 +129,7 @@ const REFUSED_QUERY: &[Query] = &[
 
 /// Every route.
 pub fn all() -> impl Iterator<Item = &'static Described> {
-    [ALL, links::ALL, crew::ALL, work::ALL, registration::ALL].into_iter().flatten()
+    [ALL, exchange::ALL, links::ALL, crew::ALL, work::ALL, registration::ALL].into_iter().flatten()
 }
 
 /// Beads, agents, their runs, and the rig.
