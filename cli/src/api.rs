@@ -2,6 +2,7 @@
 
 use crate::client::{Client, encode};
 use crate::failure::{Failure, Kind};
+use beadrig::wire::exchange::{ExportPage, ImportBatch, ImportReport};
 use beadrig::wire::rig::{AddNote, BeadView, CloseBead, CreateBead, RigStatus, UpdateBead};
 use std::collections::HashSet;
 use ureq::http::Method;
@@ -67,6 +68,16 @@ pub fn add_note(client: &Client, id: &str, text: &str) -> Result<BeadView, Failu
     let note = AddNote { text: text.to_owned() };
     let answer = client.send(&Method::POST, &path(id, "/notes"), &note);
     answer.map_err(|failure| in_words_of_bd(failure, id))
+}
+
+/// Sends lines of a file.
+pub fn import(client: &Client, batch: &ImportBatch) -> Result<ImportReport, Failure> {
+    client.send(&Method::POST, "/import", batch)
+}
+
+/// A part of all beads, after one of them.
+pub fn export(client: &Client, after: Option<&str>) -> Result<ExportPage, Failure> {
+    client.get(&format!("/export?after={}", encode(after.unwrap_or_default())))
 }
 
 fn path(id: &str, rest: &str) -> String {

@@ -1,6 +1,10 @@
 //! What can be typed: verbs, flags and their help. No rule lives here; names and letters are bd's, so that habits and
 //! scripts keep working. Must never fetch or decide anything.
 
+mod exchange;
+
+pub use exchange::{Export, Import, Sync};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -106,6 +110,17 @@ pub enum Verb {
     /// Open closed, failed or blocked beads again
     #[command(after_help = "Example:\n  beadrig reopen rig-a1b -r \"the fix was reverted\"")]
     Reopen(Reopen),
+    /// Write all beads as lines of an issues.jsonl
+    #[command(after_help = "Example:\n  beadrig export -o .beads/issues.jsonl")]
+    Export(Export),
+    /// Take beads from an issues.jsonl; twice changes nothing the second time
+    #[command(
+        after_help = "Examples:\n  beadrig import .beads/issues.jsonl --dry-run\n  bd export | beadrig import -"
+    )]
+    Import(Import),
+    /// Keep an issues.jsonl and the rig in step, both ways
+    #[command(after_help = "Example:\n  beadrig sync && git add .beads/issues.jsonl")]
+    Sync(Sync),
     /// Show what the rig is doing
     #[command(visible_alias = "stats", after_help = "Example:\n  beadrig status")]
     Status,

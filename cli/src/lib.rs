@@ -5,6 +5,7 @@
 //! settings  which rig, which token, whose name
 //! verbs     one function each: read the flags, ask, print
 //!   api     the rig's routes            client  requests, and what to do when one is lost
+//!   jsonl     files of issues
 //!   issue   a bead in bd's JSON         text    a bead for people         when  times
 //! failure   every way to fail; all exit with 1
 //! ```
@@ -16,6 +17,7 @@ pub mod args;
 pub mod client;
 pub mod failure;
 pub mod issue;
+pub mod jsonl;
 pub mod settings;
 pub mod text;
 pub mod verbs;

@@ -1,9 +1,12 @@
 //! The verbs: each reads its flags, asks the rig, and prints. Must never decide what the rig decides.
 
 mod create;
+mod export;
 mod fields;
+mod import;
 mod list;
 mod read;
+mod sync;
 mod update;
 mod write;
 
@@ -11,10 +14,11 @@ use crate::args::{Cli, Global, Verb};
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Issue, Shape};
-use crate::settings;
+use crate::settings::{self, Settings};
 use crate::text::{self, Style};
 use beadrig::wire::rig::BeadView;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Where a verb prints, and how.
 pub struct Screen<'a> {
@@ -43,19 +47,33 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::Note(args) => write::note(&args, screen, || connect(&global)),
         Verb::Close(args) => write::close(&args, screen, || connect(&global)),
         Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
+        Verb::Export(args) => export::export(&args, screen, &connect_for_long(&global)?),
+        Verb::Import(args) => import::import(&args, screen, || connect_for_long(&global)),
+        Verb::Sync(args) => sync::sync(&args, screen, || connect_for_long(&global)),
         Verb::Status => read::status(screen, &connect(&global)?),
     }
 }
 
+/// For what is made of many requests and is no use in part: whoever waits for it waits for a rig that starts again.
+fn connect_for_long(global: &Global) -> Result<Client, Failure> {
+    let mut settings = settings::read(global)?;
+    settings.patience = settings.patience.max(Duration::from_mins(1));
+    settings.deadline = settings.deadline.max(Duration::from_mins(1));
+    Ok(client(settings, global))
+}
+
 fn connect(global: &Global) -> Result<Client, Failure> {
-    let settings = settings::read(global)?;
+    Ok(client(settings::read(global)?, global))
+}
+
+fn client(settings: Settings, global: &Global) -> Client {
     let quiet = global.quiet;
     let warn = move |message: &str| {
         if !quiet {
             let _ = writeln!(io::stderr(), "Warning: {message}");
         }
     };
-    Ok(Client::new(settings, Box::new(warn)))
+    Client::new(settings, Box::new(warn))
 }
 
 impl Screen<'_> {
