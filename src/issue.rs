@@ -92,6 +92,11 @@ pub fn normal(mut issue: Issue) -> Issue {
     issue.entry("issue_type").or_insert_with(|| "task".into());
     // Go's zero.
     issue.entry("priority").or_insert_with(|| 0.into());
+    for (key, other) in [("updated_at", "created_at"), ("created_at", "updated_at")] {
+        if let (false, Some(at)) = (issue.contains_key(key), issue.get(other).cloned()) {
+            issue.insert(key.to_owned(), at);
+        }
+    }
     if text(&issue, "status") == Some("closed") && !issue.contains_key("closed_at") {
         let last = time(&issue, "created_at").max(time(&issue, "updated_at"));
         if let Some(at) = last {

@@ -73,7 +73,7 @@ struct Head {
 }
 
 /// A line that is JSON, with what it names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Entry {
     /// Which line.
     pub number: usize,
@@ -159,9 +159,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     // Through a link: what it points to is replaced, not the link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let cannot = |error: io::Error| {
-        Failure::fatal(format!("cannot write {}: {error}", path.display()))
-    };
+    let cannot =
+        |error: io::Error| Failure::fatal(format!("cannot write {}: {error}", path.display()));
     let beside = beside(&path);
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;

@@ -21,6 +21,7 @@ pub(crate) fn issues_for_br(count: usize, seed: u64) -> Vec<Value> {
         }
         it.insert("source_repo".to_owned(), ".".into());
         it.insert("compaction_level".to_owned(), 0.into());
+        it.insert("original_size".to_owned(), 0.into());
     }
     all
 }

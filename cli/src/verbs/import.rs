@@ -126,7 +126,9 @@ fn one(
     let batch = ImportBatch { issues, ..how.clone() };
     let done = match api::import(client, &batch) {
         // Done when its answer was lost, and the answer was too long to be kept: said again, it changes nothing.
-        Err(failure) if failure.kind == Kind::Refused && failure.message.starts_with("done already") => {
+        Err(failure)
+            if failure.kind == Kind::Refused && failure.message.starts_with("done already") =>
+        {
             api::import(client, &batch)?
         }
         answer => answer?,

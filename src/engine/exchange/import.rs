@@ -104,10 +104,11 @@ impl<S: Sql> Apply<'_, S> {
     ) -> Result<Option<Planned>, Refusal> {
         let mut issue = line.issue;
         let said = there.as_ref().map(fields::say);
-        for (key, other) in [("created_at", "updated_at"), ("updated_at", "created_at")] {
+        // A line has both times or none.
+        for key in ["created_at", "updated_at"] {
             if !issue.contains_key(key) {
-                let at = said.as_ref().and_then(|it| it.get(key)).or_else(|| issue.get(other));
-                let at = at.cloned().unwrap_or_else(|| self.now.to_string().into());
+                let at = said.as_ref().and_then(|it| it.get(key)).cloned();
+                let at = at.unwrap_or_else(|| self.now.to_string().into());
                 issue.insert(key.to_owned(), at);
             }
         }
