@@ -116,11 +116,11 @@ fn a_file_goes_to_the_rig_and_comes_back_the_same() {
 fn lines_are_sent_so_that_nothing_is_begun_before_what_it_waits_for_is_there() {
     let rig = real::rig();
     let mut all: Vec<Value> = (0..1_200).map(|n| line(&format!("x-{n}"), "t")).collect();
-    for n in 0..1_199 {
-        all[n]["dependencies"] = json!([{"issue_id": format!("x-{n}"),
+    for (n, it) in all.iter_mut().enumerate().take(1_199) {
+        it["dependencies"] = json!([{"issue_id": format!("x-{n}"),
             "depends_on_id": format!("x-{}", n + 1), "type": "blocks", "created_at": AT}]);
-        all[n]["assignee"] = "agent".into();
-        all[n]["acceptance_criteria"] = "it works".into();
+        it["assignee"] = "agent".into();
+        it["acceptance_criteria"] = "it works".into();
     }
     let repo = Repo::new(&file_of(&all));
     let told = repo.run(&rig, &["import"]);
@@ -276,12 +276,13 @@ fn both_sides_change_and_the_newer_counts_and_the_other_is_kept() {
     repo.write(&file_of(&lines));
     let told = repo.run(&rig, &["sync"]);
     expect_test::expect![[r#"
-        /tmp/.tmpbljmHV/.beads/issues.jsonl: 2 went to the rig, 1 to the file, 0 out of the file, 2 conflicts
+        .beads/issues.jsonl: 2 went to the rig, 1 to the file, 0 out of the file, 2 conflicts
         --- stderr
         x-1: changed in both; the rig's counts, the other is in conflicts.jsonl
         x-2: changed in both; the file's counts, the other is in conflicts.jsonl
         exit 0
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
     let titles: Vec<String> =
         sorted(&repo.text()).iter().map(|it| it["title"].as_str().unwrap().to_owned()).collect();
     assert_eq!(titles, ["the rig's", "the file's", "the file's"]);

@@ -23,7 +23,7 @@ cargo xtask <command>
            --list               says which steps there are
   build  builds the worker into build/
            --test               the variant for tests, into target/worker-test/
-  bench  measures the worker on workerd
+  bench  measures the worker on workerd; `bench import` measures import and export
 ";
 
 fn main() -> ExitCode {
@@ -48,8 +48,12 @@ fn command() -> Result<ExitCode> {
         "test" => return test(&mut args),
         "build" => build(&mut args)?,
         "bench" => {
-            none(&mut args)?;
-            bench::run()?;
+            let what = match next(&mut args)? {
+                None => "report".to_owned(),
+                Some(Value(what)) if what == "import" => "import".to_owned(),
+                Some(other) => return Err(unexpected(other)),
+            };
+            bench::run(&what)?;
         }
         "help" => print!("{HELP}"),
         other => {

@@ -92,6 +92,9 @@ pub(super) fn sync(
 /// The nearest `.beads` upward that is there; else here.
 fn find() -> PathBuf {
     let name = Path::new(".beads/issues.jsonl");
+    if Path::new(".beads").is_dir() {
+        return name.to_owned();
+    }
     let Ok(mut dir) = std::env::current_dir() else { return name.to_owned() };
     loop {
         if dir.join(".beads").is_dir() {

@@ -35,7 +35,7 @@ const OF_A_RUN: [&str; 5] = ["status", "assignee", "started_at", "closed_at", "c
 /// A bead that is to be written.
 struct Planned {
     /// Of which line.
-    line: usize,
+    place: usize,
     before: Option<Whole>,
     bead: Bead,
     kept: Kept,
@@ -48,7 +48,7 @@ struct Planned {
 
 /// A line that can be looked at.
 struct Line {
-    line: usize,
+    place: usize,
     id: String,
     issue: Issue,
 }
@@ -70,7 +70,7 @@ impl<S: Sql> Apply<'_, S> {
         let mut here = self.engine.wholes(&ids)?;
         let mut plans = Vec::new();
         for it in lines {
-            let said = &mut report.lines[it.line];
+            let said = &mut report.lines[it.place];
             let there = here.remove(&it.id);
             match self.weigh(by, it, there, batch.sets, said) {
                 Ok(None) => {}
@@ -131,7 +131,7 @@ impl<S: Sql> Apply<'_, S> {
             there.as_ref().zip(said.as_ref()).map(|(whole, said)| (&whole.bead, said)),
             self.now,
         )?;
-        let plan = self.plan(by, line.line, (issue, bead), there)?;
+        let plan = self.plan(by, line.place, (issue, bead), there)?;
         report.outcome = if plan.before.is_some() { Imported::Updated } else { Imported::Created };
         Ok(Some(plan))
     }
@@ -139,7 +139,7 @@ impl<S: Sql> Apply<'_, S> {
     fn plan(
         &self,
         by: &Caller,
-        line: usize,
+        place: usize,
         (issue, bead): (Issue, Bead),
         before: Option<Whole>,
     ) -> Result<Planned, Refusal> {
@@ -165,7 +165,7 @@ impl<S: Sql> Apply<'_, S> {
         let there = before.as_ref().map_or(&[][..], |it| it.comments.as_slice());
         let comments = self.new_comments(&bead.id, &issue, there)?;
         let kept = fields::kept(&bead, notes, &issue)?;
-        Ok(Planned { line, before, bead, kept, edges, comments, forget_notes, note })
+        Ok(Planned { place, before, bead, kept, edges, comments, forget_notes, note })
     }
 
     /// The comments of an issue that are not there yet.
@@ -286,13 +286,13 @@ impl<S: Sql> Apply<'_, S> {
                 } else if let Some(problem) = self.tie(knot, edge)? {
                     let warning =
                         format!("{} {} is not tied: {problem}", edge.kind, edge.depends_on);
-                    report.lines[plan.line].warnings.push(warning);
+                    report.lines[plan.place].warnings.push(warning);
                 }
             }
         }
         self.write_knot(knot)?;
         self.tie_those_that_waited(waiting, knot, report)?;
-        Ok(self.write_knot(knot)?)
+        self.write_knot(knot)
     }
 
     /// Forgets what lines say no more.
@@ -418,8 +418,8 @@ impl<S: Sql> Apply<'_, S> {
 fn read(issues: Vec<Value>) -> (Vec<Line>, ImportReport) {
     let mut report = ImportReport::default();
     let mut lines: Vec<Line> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for (line, value) in issues.into_iter().enumerate() {
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, value) in issues.into_iter().enumerate() {
         let mut drop = |id: &str, reason: String| {
             report.lines.push(ImportedLine {
                 id: id.to_owned(),
@@ -448,15 +448,15 @@ fn read(issues: Vec<Value>) -> (Vec<Line>, ImportReport) {
             warnings: Vec::new(),
         });
         let issue = issue::normal(issue);
-        let Some(&place) = places.get(&id) else {
-            places.insert(id.clone(), lines.len());
-            lines.push(Line { line, id, issue });
+        let Some(&other) = known.get(&id) else {
+            known.insert(id.clone(), lines.len());
+            lines.push(Line { place, id, issue });
             continue;
         };
-        let later = time(&issue, "updated_at") >= time(&lines[place].issue, "updated_at");
-        let loser = if later { lines[place].line } else { line };
+        let later = time(&issue, "updated_at") >= time(&lines[other].issue, "updated_at");
+        let loser = if later { lines[other].place } else { place };
         if later {
-            lines[place] = Line { line, id, issue };
+            lines[other] = Line { place, id, issue };
         }
         report.lines[loser].outcome = Imported::Skipped;
         report.lines[loser].reason =
