@@ -538,3 +538,42 @@ fn every_character_that_json_has_comes_back() {
     assert_eq!(object(&Value::Object(exported(&mut rig, "x-1"))), object(&line));
     assert_eq!(outcomes(&import(&mut rig, &[line])), ["unchanged"]);
 }
+
+#[test]
+fn an_import_and_an_export_walk_through_no_table_and_make_no_index() {
+    let mut rig = TestRig::new();
+    let (first, later) = (issues(400, 41), a_year_later(400, 42));
+    rig.engine.store.sql().asked.borrow_mut().clear();
+    for batch in first.chunks(200).chain(later.chunks(200)) {
+        send(&mut rig, &json!({"issues": batch, "sets": "replace"}));
+    }
+    let orphan = json!({"id": "y-1", "title": "t", "created_at": AT, "dependencies": [{"depends_on_id": "y-2"}]});
+    let other = json!({"id": "y-2", "title": "t", "created_at": AT});
+    import(&mut rig, &[orphan]);
+    import(&mut rig, &[other]);
+    export(&mut rig);
+    let asked: std::collections::BTreeSet<String> =
+        rig.engine.store.sql().asked.take().into_iter().collect();
+    assert!(asked.len() > 20, "{}", asked.len());
+    let tables = [
+        "bead",
+        "note",
+        "comment",
+        "dependency",
+        "loose_dependency",
+        "imported",
+        "bead_event",
+        "child",
+        "d",
+    ];
+    for sql in &asked {
+        let plan = rig.engine.store.sql().plan(sql);
+        let walks = |step: &&String| {
+            step.contains("AUTOMATIC")
+                || tables.iter().any(|it| {
+                    **step == format!("SCAN {it}") || step.starts_with(&format!("SCAN {it} "))
+                })
+        };
+        assert!(!plan.iter().any(|it| walks(&it)), "{sql}\n{plan:#?}");
+    }
+}

@@ -71,9 +71,9 @@ impl<S: Sql> Store<S> {
                    FROM (SELECT id,
                                 coalesce(length(body), 0) + coalesce(length(design), 0)
                                 + coalesce(length(acceptance_criteria), 0) + length(metadata)
-                                + (SELECT coalesce(sum(length(text)), 0) FROM note WHERE note.bead = id)
-                                + (SELECT coalesce(sum(length(text)), 0) FROM comment WHERE comment.bead = id)
-                                + (SELECT coalesce(sum(length(kept)), 0) FROM imported WHERE imported.bead = id)
+                                + (SELECT coalesce(sum(length(text)), 0) FROM note WHERE note.bead = bead.id)
+                                + (SELECT coalesce(sum(length(text)), 0) FROM comment WHERE comment.bead = bead.id)
+                                + (SELECT coalesce(sum(length(kept)), 0) FROM imported WHERE imported.bead = bead.id)
                                 AS size
                          FROM bead
                          WHERE id > ?
