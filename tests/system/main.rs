@@ -10,6 +10,7 @@
 //! | `bounds` | runs are counted, room is limited, and what waits says why |
 //! | `unreachable` | a container that hangs does not make the rig hang |
 //! | `taken_back` | what a person takes back stops |
+//! | `exchange` | an import goes on when the worker is killed under it |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
 //! | `restart` | what was answered is still there afterwards |
@@ -22,7 +23,10 @@
 
 mod access;
 mod bounds;
+mod exchange;
 mod faults;
+#[path = "../exchange/generated.rs"]
+mod generated;
 mod kills;
 mod proxy;
 mod restart;

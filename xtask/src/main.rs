@@ -53,6 +53,9 @@ fn command() -> Result<ExitCode> {
                 Some(Value(what)) if what == "import" => "import".to_owned(),
                 Some(other) => return Err(unexpected(other)),
             };
+            if let Some(other) = next(&mut args)? {
+                return Err(unexpected(other));
+            }
             bench::run(&what)?;
         }
         "help" => print!("{HELP}"),
@@ -112,13 +115,6 @@ fn build(args: &mut lexopt::Parser) -> Result<()> {
     }
     worker::build(variant)?;
     Ok(())
-}
-
-fn none(args: &mut lexopt::Parser) -> Result<()> {
-    match next(args)? {
-        None => Ok(()),
-        Some(other) => Err(unexpected(other)),
-    }
 }
 
 fn next(args: &mut lexopt::Parser) -> Result<Option<lexopt::Arg<'_>>> {
