@@ -1,7 +1,7 @@
 //! An issue as `bd` and `br` write it, one in a line of `issues.jsonl`: its keys and their order, what may be left out,
 //! and when two of them say the same. Shared by the rig and the command. It must never know a bead, and never lose a key.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use serde_json::{Map, Value, json};
 
@@ -160,13 +160,14 @@ pub fn same(one: &Issue, other: &Issue) -> bool {
     canonical(one) == canonical(other)
 }
 
-/// bd's order in a file: the most urgent first, of those the newest.
-pub fn order(one: &Issue, other: &Issue) -> Ordering {
-    let priority = |it: &Issue| it.get("priority").and_then(Value::as_i64).unwrap_or(0);
-    priority(one)
-        .cmp(&priority(other))
-        .then_with(|| time(other, "created_at").cmp(&time(one, "created_at")))
-        .then_with(|| text(one, "id").cmp(&text(other, "id")))
+/// The place of an issue in bd's file: the most urgent first, of those the newest. A key, so that times are read once
+/// an issue and not once a comparison.
+pub fn place(issue: &Issue) -> (i64, Reverse<Option<Millis>>, String) {
+    (
+        issue.get("priority").and_then(Value::as_i64).unwrap_or(0),
+        Reverse(time(issue, "created_at")),
+        text(issue, "id").unwrap_or_default().to_owned(),
+    )
 }
 
 /// A line of `issues.jsonl` without its newline: bd's order of keys, and bd's escapes.

@@ -104,7 +104,7 @@ fn a_file_goes_to_the_rig_and_comes_back_the_same() {
     same(&repo.text(), &out);
     // bd's order: the most urgent first, of those the newest.
     let issues: Vec<Issue> = out.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
-    assert!(issues.is_sorted_by(|one, other| issue::order(one, other).is_le()));
+    assert!(issues.is_sorted_by_key(issue::place));
     let left: Vec<_> =
         fs::read_dir(repo.0.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(left.len(), 3, "nothing is left beside it: {left:?}");

@@ -43,6 +43,6 @@ pub(super) fn all(client: &Client) -> Result<Vec<Issue>, Failure> {
             None => break,
         }
     }
-    all.sort_by(issue::order);
+    all.sort_by_cached_key(issue::place);
     Ok(all)
 }

@@ -341,7 +341,7 @@ fn rewritten(
     }
     let mut new: Vec<&Issue> =
         ours.iter().filter(|(id, _)| !theirs.contains_key(*id)).map(|(_, it)| it).collect();
-    new.sort_by(|one, other| issue::order(one, other));
+    new.sort_by_cached_key(|it| issue::place(it));
     for issue in new {
         end(&mut out);
         out.extend_from_slice(jsonl::text(issue, numbered).as_bytes());
