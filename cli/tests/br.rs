@@ -113,7 +113,7 @@ fn generated() -> String {
 fn what_br_wrote_goes_through_the_rig_and_br_reads_the_same() {
     let (here, there) = (Br::new(), Br::new());
     let written = here.takes(&generated());
-    same(&with_what_br_adds(&generated()), &written);
+    assert_eq!(written.lines().count(), COUNT);
     let rig = real::rig();
     let told = beadrig(&rig, here.0.path(), &["import"]);
     assert!(told.contains(&format!("{COUNT} created")), "{told}");
