@@ -8,7 +8,7 @@ use crate::bead::Bead;
 use crate::id::Millis;
 use crate::molecule::Molecule;
 use crate::refusal::Refusal;
-use crate::store::{Escalation, Mail, Member, Pause};
+use crate::store::{Comment, Escalation, Mail, Member, Pause};
 use crate::token::Caller;
 use crate::wire::agents::{AppendEvents, ReadMail, SendMail, SetAgentStatus};
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
@@ -16,6 +16,7 @@ use crate::wire::convoy::CreateConvoy;
 use crate::wire::dependencies::AddDependency;
 use crate::wire::directory::Register;
 use crate::wire::escalations::Escalate;
+use crate::wire::exchange::{AddComment, ImportBatch, ImportReport};
 use crate::wire::merge::{LandingVerdict, MergeAtWork, MergeRequest};
 use crate::wire::molecule::{Advance, Advanced, CreateMolecule};
 use crate::wire::review::{CompleteReview, SubmitReview};
@@ -41,6 +42,10 @@ pub enum Command {
     UpdateBead(Caller, String, Box<UpdateBead>),
     /// Appends a note to a bead.
     AddNote(Caller, String, String),
+    /// Says something about a bead.
+    AddComment(Caller, String, AddComment),
+    /// Takes beads from a file.
+    Import(Caller, ImportBatch),
     /// Closes a bead, with a reason.
     CloseBead(Caller, String, Option<String>),
     /// Opens a bead again, with a reason.
@@ -212,6 +217,10 @@ pub enum Reply {
     Escalation(Box<(Bead, Escalation)>, bool),
     /// Whether each merge may land.
     Landings(Vec<LandingVerdict>),
+    /// A comment as it is now.
+    Comment(Box<Comment>),
+    /// What became of each line.
+    Imported(Box<ImportReport>),
     /// What to do with each run.
     Verdicts(Vec<(Heartbeat, Advice)>),
 }

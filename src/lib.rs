@@ -14,6 +14,7 @@ pub mod engine;
 pub mod escalation;
 pub mod hall;
 pub mod id;
+pub mod issue;
 pub mod limits;
 pub mod molecule;
 pub mod mutant;

@@ -360,3 +360,30 @@ pub const NAMES_LOOKED_THROUGH: i64 = 10_000;
 /// Finished beads that a rig's status counts: they grow without end, and a count of them kept in a row would cost every
 /// close a row more.
 pub const STATUS_FINISHED_MAX: u32 = 10_000;
+
+/// Lines of one import: a second or so of an object that does nothing else meanwhile.
+pub const IMPORT_LINES_MAX: usize = 500;
+
+/// Bytes of what an imported line has that the rig has no column for, as JSON, for a bead.
+pub const IMPORT_KEPT_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes in a note or a comment that is imported: others write longer ones than the rig's own callers may.
+pub const IMPORT_TEXT_BYTES_MAX: usize = TEXT_BYTES_MAX;
+
+/// Dependencies in an imported line, tied or not.
+pub const IMPORT_DEPENDENCIES_MAX: usize = 200;
+
+/// Characters of a reason in the report of an import: with 500 lines it stays an answer and no file.
+pub const IMPORT_REASON_CHARS_MAX: usize = 200;
+
+/// Bytes of the rows that one statement writes: half as much again would be more than a value may have.
+pub const IMPORT_STATEMENT_BYTES: usize = 1_200_000;
+
+/// Beads of a page of an export …
+pub const EXPORT_PAGE_ROWS: u32 = 500;
+
+/// … and bytes of their texts, but for the last one: an object has 128 MB for all that it does.
+pub const EXPORT_PAGE_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Comments on a bead, as many as notes.
+pub const COMMENTS_PER_BEAD_MAX: usize = 1_000;

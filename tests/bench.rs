@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "it prints a report")]
 
+#[path = "bench/exchange.rs"]
+mod exchange;
+#[path = "exchange/generated.rs"]
+mod generated;
 #[path = "cost/live.rs"]
 mod live;
 #[path = "bench/load.rs"]
@@ -40,6 +44,12 @@ fn report() {
     dispatch("100", "with the 100 ms in which changes gather");
     dispatch("0", "without");
     requests();
+}
+
+/// By itself: `cargo xtask bench import`.
+#[test]
+fn import() {
+    exchange::report();
 }
 
 fn sizes() {

@@ -134,7 +134,7 @@ fn the_tests_that_show_what_differs_from_gastown_are_there() {
 }
 
 /// Every migration that shipped, and its hash: none is ever edited. A new one is added here.
-const SHIPPED: [(&str, u64); 8] = [
+const SHIPPED: [(&str, u64); 9] = [
     ("0001_init.sql", 0xa843_796a_47f2_082f),
     ("0002_dependencies.sql", 0xd8d2_b0b8_74d3_cc05),
     ("0003_agents_mail.sql", 0xc051_a54c_f47d_60ce),
@@ -142,6 +142,7 @@ const SHIPPED: [(&str, u64); 8] = [
     ("0005_surface.sql", 0x0d6a_828a_f761_7fcd),
     ("0006_patrol.sql", 0x5cbd_a247_b79c_4ec8),
     ("0007_merging.sql", 0x9c7a_6b72_f729_92f9),
+    ("0008_exchange.sql", 0xd243_a7c1_d712_618e),
     ("directory/0001_init.sql", 0xbfff_0382_7c33_e098),
 ];
 

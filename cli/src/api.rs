@@ -8,6 +8,7 @@ use beadrig::wire::dependencies::{
     AddDependency, BlockedBead, Dependencies, DependencyView, EventView,
 };
 use beadrig::wire::details::BeadDetails;
+use beadrig::wire::exchange::{ExportPage, ImportBatch, ImportReport};
 use beadrig::wire::rig::{AddNote, BeadView, CloseBead, CreateBead, Done, RigStatus, UpdateBead};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -217,6 +218,16 @@ pub fn add_note(client: &Client, id: &str, text: &str) -> Result<BeadView, Failu
 
 fn joined(ids: &[&str]) -> String {
     ids.iter().map(|id| encode(id)).collect::<Vec<_>>().join(",")
+}
+
+/// Sends lines of a file.
+pub fn import(client: &Client, batch: &ImportBatch) -> Result<ImportReport, Failure> {
+    client.send(&Method::POST, "/import", batch)
+}
+
+/// A part of all beads, after one of them.
+pub fn export(client: &Client, after: Option<&str>) -> Result<ExportPage, Failure> {
+    client.get(&format!("/export?after={}", encode(after.unwrap_or_default())))
 }
 
 fn path(id: &str, rest: &str) -> String {

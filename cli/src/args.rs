@@ -4,6 +4,7 @@
 mod agents;
 mod bead;
 mod chain;
+mod exchange;
 mod follow;
 mod links;
 mod lists;
@@ -16,6 +17,7 @@ pub use agents::{
 };
 pub use bead::{Assign, Close, Create, Delete, Fields, Note, Priority, Reopen, Update, Why};
 pub use chain::{Completions, Doctor};
+pub use exchange::{Export, Import, Sync};
 pub use follow::{Logs, Watch};
 pub use links::{
     Comment, CommentText, Comments, CommentsVerb, Dep, DepVerb, Direction, Epic, EpicVerb, Label,
@@ -226,6 +228,17 @@ Examples:
     /// Show how far epics are, and close those whose children are all closed
     #[command(after_help = "Examples:\n  beadrig epic status\n  beadrig epic close-eligible")]
     Epic(Epic),
+    /// Write all beads as lines of an issues.jsonl
+    #[command(after_help = "Example:\n  beadrig export -o .beads/issues.jsonl")]
+    Export(Export),
+    /// Take beads from an issues.jsonl; twice changes nothing the second time
+    #[command(
+        after_help = "Examples:\n  beadrig import .beads/issues.jsonl --dry-run\n  bd export | beadrig import -"
+    )]
+    Import(Import),
+    /// Keep an issues.jsonl and the rig in step, both ways
+    #[command(after_help = "Example:\n  beadrig sync && git add .beads/issues.jsonl")]
+    Sync(Sync),
     /// Show what the rig is doing
     #[command(visible_alias = "stats", after_help = "Example:\n  beadrig status")]
     Status(Status),

@@ -115,6 +115,11 @@ impl Client {
         Self { agent, settings, base, actor: OnceCell::new(), warned: Cell::new(false), warn }
     }
 
+    /// Which rig it talks to.
+    pub fn rig(&self) -> &str {
+        &self.base
+    }
+
     /// Reads.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.get_at(&format!("{}{path}", self.base))

@@ -5,6 +5,7 @@
 //! settings  which rig, which token, whose name
 //! verbs     one function each: read the flags, ask, print
 //!   api     the rig's routes            client  requests, and what to do when one is lost
+//!   jsonl     files of issues
 //!   issue   a bead in bd's JSON         text    a bead for people         when  times
 //! table     rows that fit the terminal
 //! failure   every way to fail; all exit with 1
@@ -17,6 +18,7 @@ pub mod args;
 pub mod client;
 pub mod failure;
 pub mod issue;
+pub mod jsonl;
 pub mod query;
 pub mod settings;
 pub mod table;

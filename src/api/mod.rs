@@ -20,6 +20,7 @@ pub mod describe;
 mod details;
 mod dispatch;
 mod escalations;
+mod exchange;
 mod headers;
 mod mail;
 mod once;

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::{
-    Answer, Call, agents, beads, crew, dependencies, details, dispatch, escalations, health, mail,
-    refusals, registration, status, work,
+    Answer, Call, agents, beads, crew, dependencies, details, dispatch, escalations, exchange,
+    health, mail, refusals, registration, status, work,
 };
 use crate::command::Error;
 use crate::refusal::{Code, Refusal};
@@ -58,6 +58,8 @@ impl<S: Sql + 'static> Routes<S> {
         route("PATCH", "/beads/:id", Access::Rig, beads::update),
         route("PATCH", "/beads/:id/status", Access::Rig, beads::set_status),
         route("POST", "/beads/:id/notes", Access::Rig, beads::add_note),
+        route("POST", "/beads/:id/comments", Access::Rig, exchange::add_comment),
+        route("GET", "/beads/:id/comments", Access::Rig, exchange::comments),
         route("POST", "/beads/:id/close", Access::Rig, beads::close),
         route("POST", "/beads/:id/reopen", Access::Rig, beads::reopen),
         route("POST", "/beads/:id/claim", Access::Rig, dispatch::claim),
@@ -71,6 +73,8 @@ impl<S: Sql + 'static> Routes<S> {
         route("GET", "/events", Access::Rig, dependencies::events),
         route("GET", "/details", Access::Rig, details::list),
         route("GET", "/names", Access::Rig, details::names),
+        route("POST", "/import", Access::Operator, exchange::import),
+        route("GET", "/export", Access::Operator, exchange::export),
         route("POST", "/agents", Access::Operator, agents::register),
         route("GET", "/agents", Access::Rig, agents::list),
         route("POST", "/agents/get-or-create", Access::Operator, agents::get_or_create),

@@ -185,7 +185,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     /// Refuses a step from one bead to another from which steps lead back: both would wait for ever.
-    fn no_circle(&self, from: &str, to: &str) -> Result<(), Error> {
+    pub(super) fn no_circle(&self, from: &str, to: &str) -> Result<(), Error> {
         let steps = self.store().waits_for(to)?;
         let Some(path) = shortest(&steps, to, from) else {
             if steps.len() >= limits::DEPENDENCY_WALK_MAX {

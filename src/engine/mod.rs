@@ -9,6 +9,8 @@
 //! | `beads` | what people and agents do with beads |
 //! | `fields` | which of their fields a caller changes |
 //! | `links` | what waits for what |
+//! | `comments` | what is said about a bead |
+//! | `exchange` | beads from and to files of other programs |
 //! | `removal` | the end of a bead that is deleted |
 //! | `agents` | what they do with agents and hooks |
 //! | `marks` | what is said of agents: blocked, dead, deleted |
@@ -41,11 +43,13 @@ mod agents;
 mod beads;
 mod breaker;
 pub(crate) mod check;
+mod comments;
 mod config;
 mod convoys;
 mod details;
 mod dispatch;
 mod escalations;
+mod exchange;
 mod fields;
 mod gates;
 mod links;
@@ -70,6 +74,7 @@ mod sling;
 mod tick;
 mod view;
 
+pub(crate) use comments::comment_view;
 pub(crate) use molecules::molecule_view;
 pub use patrol::Seen;
 pub(crate) use prime::mail_view;
@@ -129,6 +134,7 @@ impl<S: Sql> Engine<S> {
             Command::Exited(caller, _, report) => (caller, report.attempt),
             Command::UpdateBead(caller, ..)
             | Command::AddNote(caller, ..)
+            | Command::AddComment(caller, ..)
             | Command::CloseBead(caller, ..)
             | Command::CreateBead(caller, _)
             | Command::AddDependency(caller, ..)
@@ -194,6 +200,8 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::CreateBead(by, fields) => self.create_bead(&by, *fields),
             C::UpdateBead(by, id, change) => self.update_bead(&by, &id, *change),
             C::AddNote(by, id, text) => self.add_note(&by, &id, &text),
+            C::AddComment(by, id, fields) => self.add_comment(&by, &id, fields),
+            C::Import(by, batch) => self.import(&by, batch),
             C::CloseBead(by, id, reason) => self.close_bead(&by, &id, reason),
             C::ReopenBead(by, id, reason) => self.reopen_bead(&by, &id, reason),
             C::DeleteBead(by, id) => self.delete_bead(&by, &id),

@@ -251,7 +251,7 @@ fn equals(filter: &BeadFilter, args: &mut Vec<Value>) -> String {
     sql
 }
 
-fn columns(bead: &Bead) -> Vec<(&'static str, Value)> {
+pub(super) fn columns(bead: &Bead) -> Vec<(&'static str, Value)> {
     vec![
         ("id", (&bead.id).into()),
         ("kind", (&bead.kind).into()),

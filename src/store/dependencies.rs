@@ -209,6 +209,8 @@ impl<S: Sql> Store<S> {
     }
 
     /// Works out anew whether these beads and all below them are blocked; whether one of them is no more.
+    ///
+    /// The `+` keeps SQLite from making an index of all dependencies of that kind for each of these beads.
     pub fn gate_anew(&self, beads: &[&str]) -> Result<bool, SqlError> {
         if beads.is_empty() || crate::mutant!(NothingIsBlocked) {
             return Ok(false);
@@ -228,7 +230,7 @@ impl<S: Sql> Store<S> {
                          WHERE b.parent IS NOT NULL AND up.n < {depth})
                      SELECT 1
                      FROM up
-                     JOIN dependency AS d ON d.bead = up.id AND d.kind = 'blocks'
+                     JOIN dependency AS d ON d.bead = up.id AND +d.kind = 'blocks'
                      JOIN bead AS blocker ON blocker.id = d.depends_on
                      WHERE blocker.status <> 'closed')
                  RETURNING json_array(id, blocked)",

@@ -56,6 +56,32 @@ impl<S: Sql> Store<S> {
         }
     }
 
+    /// Appends many lines in one statement.
+    pub fn add_events(&self, events: &[BeadEvent]) -> Result<(), SqlError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let before = self.number("SELECT max(seq) FROM bead_event", &[])?.unwrap_or(0);
+        let rows: Vec<_> = events
+            .iter()
+            .map(|it| (&it.bead, it.at, &it.actor, &it.event, &it.old, &it.new, &it.data))
+            .collect();
+        self.in_bulk(
+            "INSERT INTO bead_event (bead, at, actor, event, old, new, data)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+             FROM json_each(?)",
+            &rows,
+        )?;
+        let after = before + i64::try_from(events.len()).unwrap_or(i64::MAX);
+        if before / limits::EVENTS_CUT_EVERY != after / limits::EVENTS_CUT_EVERY {
+            self.run(
+                "DELETE FROM bead_event WHERE seq <= ?",
+                &[(after - limits::EVENTS_MAX).into()],
+            )?;
+        }
+        Ok(())
+    }
+
     /// A bead's audit, oldest first.
     pub fn events_of(&self, bead: &str) -> Result<Vec<BeadEvent>, SqlError> {
         self.all(

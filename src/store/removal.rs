@@ -5,7 +5,7 @@ use crate::bead::Bead;
 use crate::id::Millis;
 
 /// What belongs to a bead, in the order in which it goes.
-const PURGE: [&str; 8] = [
+const PURGE: [&str; 11] = [
     "DELETE FROM note WHERE bead = ?",
     // But for the line that says so, which keeps the numbers growing.
     "DELETE FROM bead_event WHERE bead = ? AND event <> 'deleted'",
@@ -15,6 +15,9 @@ const PURGE: [&str; 8] = [
     "DELETE FROM review WHERE bead = ?",
     "DELETE FROM molecule WHERE bead = ?",
     "DELETE FROM escalation WHERE bead = ?",
+    "DELETE FROM comment WHERE bead = ?",
+    "DELETE FROM imported WHERE bead = ?",
+    "DELETE FROM loose_dependency WHERE bead = ?",
     "DELETE FROM bead WHERE id = ?",
 ];
 

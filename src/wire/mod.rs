@@ -13,6 +13,7 @@ pub mod details;
 pub mod directory;
 pub mod dispatch;
 pub mod escalations;
+pub mod exchange;
 pub mod merge;
 pub mod molecule;
 pub mod review;

@@ -14,6 +14,7 @@
 //! | `watchdog` | an alarm that was lost is set again, an outage of the container is told of |
 //! | `versions` | two parts of two versions say so, and lose nothing |
 //! | `taken_back` | what a person takes back stops |
+//! | `exchange` | an import goes on when the worker is killed under it |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
 //! | `git` | work is merged, and what does not go together goes back to its agent |
@@ -27,7 +28,10 @@
 
 mod access;
 mod bounds;
+mod exchange;
 mod faults;
+#[path = "../exchange/generated.rs"]
+mod generated;
 mod git;
 mod kills;
 mod many;

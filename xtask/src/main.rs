@@ -23,7 +23,8 @@ cargo xtask <command>
            --list               says which steps there are
   build  builds the worker into build/
            --test               the variant for tests, into target/worker-test/
-  bench  measures the worker on workerd; `bench container`: the container service instead
+  bench  measures the worker on workerd; `bench container`: the container service instead,
+         `bench import`: import and export
   sim    the core on a simulated clock, with every fault there is
            --seeds N            how many [2000]
            --from S             the first [1]
@@ -105,7 +106,11 @@ fn test(args: &mut lexopt::Parser) -> Result<ExitCode> {
 
 fn measure(args: &mut lexopt::Parser) -> Result<()> {
     match next(args)? {
-        None => bench::run(),
+        None => bench::run("report"),
+        Some(Value(what)) if what == "import" => {
+            none(args)?;
+            bench::run("import")
+        }
         Some(Value(what)) if what == "container" => {
             none(args)?;
             bench::container()

@@ -17,6 +17,9 @@ use crate::{repo, run};
 /// Moves together with the `worker` crate.
 const WORKER_BUILD: &str = "0.8.7";
 
+/// The peer of the tests of import and export.
+const BR: &str = "0.1.45";
+
 /// The oldest Node whose npm can install the rest.
 const NODE_MAJOR_MIN: u32 = 20;
 
@@ -127,6 +130,12 @@ impl WorkerTools {
             wasm_bindgen: install("wasm-bindgen-cli", "wasm-bindgen", &wasm_bindgen, "1", &[])?,
         })
     }
+}
+
+/// Another program that keeps beads in the same file, for tests: minutes to build, once.
+pub fn br() -> Result<PathBuf> {
+    let _lock = lock()?;
+    install("beads_rust", "br", BR, "0", &["--locked"])
 }
 
 /// The packages of this platform: of workerd, of esbuild, of Node.

@@ -7,8 +7,10 @@ mod delete;
 mod dep;
 mod done;
 mod epic;
+mod export;
 mod fields;
 mod filter;
+mod import;
 mod init;
 mod label;
 mod list;
@@ -16,6 +18,7 @@ mod own;
 mod query;
 mod read;
 mod ready;
+mod sync;
 mod tree;
 mod update;
 mod write;
@@ -27,7 +30,7 @@ use crate::args::{
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Issue, Shape};
-use crate::settings;
+use crate::settings::{self, Settings};
 use crate::text::{self, Style};
 use beadrig::wire::rig::BeadView;
 use std::io::{self, Write};
@@ -84,6 +87,9 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::Close(args) => write::close(&args, screen, || connect(&global)),
         Verb::Done(args) => done::done(&args, screen, || connect(&global)),
         Verb::Reopen(args) => write::reopen(&args, screen, || connect(&global)),
+        Verb::Export(args) => export::export(&args, screen, &connect_for_long(&global)?),
+        Verb::Import(args) => import::import(&args, screen, || connect_for_long(&global)),
+        Verb::Sync(args) => sync::sync(&args, screen, || connect_for_long(&global)),
         Verb::Status(args) => count::status(&args, screen, &connect(&global)?),
         Verb::Own(verb) => own::run(*verb, &global, screen),
     }
@@ -102,6 +108,8 @@ fn changes(verb: &Verb) -> Option<&'static str> {
         Verb::Reopen(_) => "reopen",
         Verb::Delete(_) => "delete",
         Verb::Init(_) => "init",
+        Verb::Import(args) if !args.dry_run => "import",
+        Verb::Sync(_) => "sync",
         Verb::Label(Label { verb: LabelVerb::Add(_) }) => "label add",
         Verb::Label(Label { verb: LabelVerb::Remove(_) }) => "label remove",
         Verb::Dep(Dep { verb: Some(DepVerb::Add(_)), .. }) => "dep add",
@@ -121,10 +129,23 @@ fn connect(global: &Global) -> Result<Client, Failure> {
     connect_for(global, Duration::ZERO)
 }
 
+/// For what is made of many requests and is no use in part: whoever waits for it waits for a rig that starts again.
+fn connect_for_long(global: &Global) -> Result<Client, Failure> {
+    let patience = Duration::from_mins(1);
+    let mut settings = settings::read(global)?;
+    settings.patience = settings.patience.max(patience);
+    settings.deadline = settings.deadline.max(patience);
+    Ok(client(settings, global))
+}
+
 /// For whoever stays: a rig that is away is waited for.
 fn connect_for(global: &Global, patience: Duration) -> Result<Client, Failure> {
     let mut settings = settings::read(global)?;
     settings.patience = settings.patience.max(patience);
+    Ok(client(settings, global))
+}
+
+fn client(settings: Settings, global: &Global) -> Client {
     let quiet = global.quiet;
     let warn = move |message: &str| {
         if !quiet {
@@ -132,7 +153,7 @@ fn connect_for(global: &Global, patience: Duration) -> Result<Client, Failure> {
         }
     };
     settings.warnings.iter().for_each(|warning| warn(warning));
-    Ok(Client::new(settings, Box::new(warn)))
+    Client::new(settings, Box::new(warn))
 }
 
 impl Screen<'_> {

@@ -3,6 +3,7 @@
 
 mod crew;
 mod dispatch;
+mod exchange;
 pub mod hall;
 mod links;
 mod registration;
@@ -132,7 +133,9 @@ const REFUSED_QUERY: &[Query] = &[
 
 /// Every route.
 pub fn all() -> impl Iterator<Item = &'static Described> {
-    [ALL, links::ALL, crew::ALL, work::ALL, dispatch::ALL, registration::ALL].into_iter().flatten()
+    [ALL, exchange::ALL, links::ALL, crew::ALL, work::ALL, dispatch::ALL, registration::ALL]
+        .into_iter()
+        .flatten()
 }
 
 /// Beads, agents, their runs, and the rig.

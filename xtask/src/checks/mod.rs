@@ -15,7 +15,7 @@ use self::tally::Tally;
 use crate::error::{Doing as _, Error, Result};
 use crate::run::{self, Progress};
 use crate::sim;
-use crate::tools::Tools;
+use crate::tools::{self, Tools};
 use crate::up;
 use crate::worker::{self, Variant};
 
@@ -42,6 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "worker-test", what: "the worker for tests builds", run: test_worker },
     Step { name: "system", what: "worker, container service and CLI together", run: system },
     Step { name: "schema", what: "the worker answers as its schema says", run: schema::conforms },
+    Step { name: "br", what: "br reads and writes what the rig does", run: br },
     Step { name: "deploy", what: "wrangler would deploy it", run: deploy::dry_run },
     Step { name: "dev", what: "wrangler runs it", run: deploy::dev },
 ];
@@ -179,6 +180,14 @@ fn system(step: &Step) -> Result<Tally> {
         command.args(["--test", &name]);
     }
     check(step, &mut command)
+}
+
+/// The tests against `br`, another program that keeps the same file.
+fn br(step: &Step) -> Result<Tally> {
+    let br = tools::br()?;
+    let mut command = run::cargo();
+    command.args(["test", "--package", "beadrig-cli", "--features", "br", "--test", "br"]);
+    check(step, command.env("BR", br))
 }
 
 fn live_tests() -> Result<Vec<String>> {
