@@ -65,7 +65,8 @@ fn judge_bead(bead: &str, entries: &[&Entry], findings: &mut Findings) {
     for entry in entries {
         match seen.iter().position(|run| *run == entry.run) {
             None => {
-                if seen.iter().any(|run| run.0 >= entry.run.0) {
+                // The same number again is a start that nobody had confirmed: its first process must be silent.
+                if seen.iter().any(|run| run.0 > entry.run.0) {
                     findings.violations.push(format!("{bead}: run {:?} came late", entry.run));
                 }
                 if let Some(last) = last {
@@ -124,6 +125,8 @@ mod tests {
         assert_eq!(beside.violations, ["b: (1, 10) wrote \"act\" beside (2, 11)"]);
         let late = judged(&["b 2 11 start 1", "b 1 10 start 2"]);
         assert_eq!(late.violations, ["b: run (1, 10) came late"]);
+        let again = judged(&["b 1 10 start 1", "b 1 11 start 2", "b 1 11 end 3"]);
+        assert!(again.violations.is_empty(), "a start that was asked for again: {again:?}");
         let twice = judged(&["b 1 10 end 1", "b 2 11 start 2", "b 2 11 end 3"]);
         assert_eq!(twice.violations.len(), 2, "{:?}", twice.violations);
     }

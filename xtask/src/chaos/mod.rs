@@ -296,7 +296,7 @@ impl Scene<'_> {
     /// KILL to the service with agents at work, and how long after its start one of their processes is left.
     fn kill_service(&mut self) -> Result<(usize, Duration)> {
         for n in 0..KILLED_AGENTS {
-            self.hand_in(RIGS[n % RIGS.len()], "4 2 close", &format!("killed-{n}"))?;
+            self.hand_in(RIGS[n % RIGS.len()], "3 2 close", &format!("killed-{n}"))?;
         }
         let deadline = Instant::now() + START;
         let agents = loop {

@@ -103,7 +103,7 @@ impl fmt::Display for Fault {
 pub struct Planned {
     /// After the beginning.
     pub at: Duration,
-    /// Until it is mended, where there is something to mend.
+    /// Until it is mended, where there is something to mend; at the end of the run all is.
     pub lasts: Duration,
     /// What.
     pub fault: Fault,

@@ -99,7 +99,7 @@ impl Storm<'_> {
             let mut mends: Vec<(Instant, Mend)> = Vec::new();
             let mut next = plan.iter().peekable();
             let mut sampled = begin;
-            while begin.elapsed() < length || !mends.is_empty() {
+            while begin.elapsed() < length {
                 while let Some(planned) = next.next_if(|it| it.at <= begin.elapsed()) {
                     let done = self.begin(planned.fault);
                     if self.trace {
@@ -122,6 +122,8 @@ impl Storm<'_> {
                 }
                 thread::sleep(LOOK);
             }
+            // The faults are over, however long they were to last.
+            mends.into_iter().for_each(|(_, mend)| self.mend(scope, mend));
             counts
         })
     }
