@@ -37,7 +37,7 @@ fn through_a_storm_of_every_fault_every_bead_is_done_once_and_nothing_is_left_ov
     let _place = Place::take();
     let dir = tempfile::tempdir().unwrap();
     let options = Options::for_test(&dir.path().join("data")).unwrap();
-    let report = run(options, Wish { seed: SEED, length: LENGTH, trace: true }).unwrap();
+    let report = run(options, Wish { seed: SEED, length: LENGTH, cut: None, trace: true }).unwrap();
     eprintln!("{report}");
     assert!(report.violations.is_empty());
     assert!(report.watches.iter().all(|it| it.restarts > 0), "{report}");

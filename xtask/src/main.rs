@@ -33,6 +33,7 @@ cargo xtask <command>
   chaos  the real parts killed, stopped and cut off at random while 30 agents work
            --minutes N          how long [3]
            --seed S             of the faults [1]
+           --cut SECONDS        one long cut of all connections besides
            --trace              says each fault
 ";
 
@@ -139,7 +140,7 @@ fn sim(args: &mut lexopt::Parser) -> Result<ExitCode> {
 }
 
 fn storm(args: &mut lexopt::Parser) -> Result<ExitCode> {
-    let (mut minutes, mut seed, mut trace) = (3, 1, false);
+    let (mut minutes, mut seed, mut cut, mut trace) = (3, 1, None, false);
     while let Some(arg) = next(args)? {
         match arg {
             Long("minutes") => minutes = number(args, "--minutes")?,
@@ -147,12 +148,13 @@ fn storm(args: &mut lexopt::Parser) -> Result<ExitCode> {
                 let text = value(args)?;
                 seed = text.parse().doing(format_args!("read --seed \"{text}\""))?;
             }
+            Long("cut") => cut = Some(Duration::from_secs(number(args, "--cut")?.into())),
             Long("trace") => trace = true,
             other => return Err(unexpected(other)),
         }
     }
     let length = Duration::from_secs(60 * u64::from(minutes));
-    let well = chaos::command(chaos::Wish { seed, length, trace })?;
+    let well = chaos::command(chaos::Wish { seed, length, cut, trace })?;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -38,8 +38,8 @@ pub fn read(dir: &Path, rig: &str) -> Vec<Entry> {
 pub struct Findings {
     /// Runs that began.
     pub runs: usize,
-    /// From the last line of a run that was lost to the first of the next, the longest.
-    pub longest_recovery: Duration,
+    /// From the last line of a run that was lost to the first of the next, the longest, and its bead.
+    pub longest_recovery: (Duration, String),
     /// Promises that were broken.
     pub violations: Vec<String>,
 }
@@ -71,7 +71,9 @@ fn judge_bead(bead: &str, entries: &[&Entry], findings: &mut Findings) {
                 }
                 if let Some(last) = last {
                     let gap = Duration::from_nanos(entry.at.saturating_sub(last.at));
-                    findings.longest_recovery = findings.longest_recovery.max(gap);
+                    if gap > findings.longest_recovery.0 {
+                        findings.longest_recovery = (gap, bead.to_owned());
+                    }
                 }
                 if let Some(done) = ended {
                     let text = format!("{bead}: {done:?} had ended it, and {:?} began", entry.run);
@@ -84,7 +86,10 @@ fn judge_bead(bead: &str, entries: &[&Entry], findings: &mut Findings) {
                 let newer = seen[seen.len() - 1];
                 let text =
                     format!("{bead}: {:?} wrote {:?} beside {newer:?}", entry.run, entry.word);
-                findings.violations.push(text);
+                // Once for each pair in a row, not for each line.
+                if findings.violations.last() != Some(&text) {
+                    findings.violations.push(text);
+                }
             }
             Some(_) => {}
         }
@@ -116,7 +121,7 @@ mod tests {
             "b2 1 11 end 9000000000",
         ]);
         assert!(findings.violations.is_empty(), "{:?}", findings.violations);
-        assert_eq!((findings.runs, findings.longest_recovery.as_secs()), (3, 3));
+        assert_eq!((findings.runs, findings.longest_recovery.0.as_secs()), (3, 3));
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub struct Wish {
     pub seed: u64,
     /// How long they come.
     pub length: Duration,
+    /// One long cut of all connections besides; one of over 180 s makes the rigs give their runs up.
+    pub cut: Option<Duration>,
     /// Says each fault as it happens.
     pub trace: bool,
 }
@@ -111,8 +113,8 @@ pub struct Report {
     pub watches: [Watch; 2],
     /// What they took at the end, idle.
     pub last: [Option<Usage>; 2],
-    /// From the last line of a run that was lost to the first of the next one of its bead, the longest.
-    pub longest_recovery: Duration,
+    /// From the last line of a run that was lost to the first of the next one of its bead, the longest; and which.
+    pub longest_recovery: (Duration, String),
     /// From the end of the faults until all was done.
     pub healed: Duration,
     /// Processes that a killed service left, and until when none of them was there, from its new start.
@@ -126,7 +128,7 @@ pub fn command(wish: Wish) -> Result<bool> {
     Tools::prepare()?;
     worker::build(Variant::Test)?;
     up::build_programs(false)?;
-    let data = repo::target().join("chaos");
+    let data = repo::target().join("chaos").join(wish.seed.to_string());
     fs::remove_dir_all(&data).ok();
     let report = run(Options::for_test(&data)?, wish)?;
     println!("{report}");
@@ -187,7 +189,10 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn play(mut self, wish: Wish) -> Result<Report> {
-        let plan = plan::plan(wish.seed, wish.length);
+        let mut plan = plan::plan(wish.seed, wish.length);
+        if let Some(cut) = wish.cut {
+            plan = plan::with_cut(plan, cut);
+        }
         for rig in RIGS {
             self.hand_in(rig, "1 0 close", "warm")?;
         }
@@ -324,8 +329,8 @@ impl Scene<'_> {
     }
 
     /// How many runs there were and the longest recovery, from the evidence; and what else the rigs say.
-    fn judge(&self, violations: &mut Vec<String>) -> Result<(usize, Duration)> {
-        let (mut runs, mut longest) = (0, Duration::ZERO);
+    fn judge(&self, violations: &mut Vec<String>) -> Result<(usize, (Duration, String))> {
+        let (mut runs, mut longest) = (0, (Duration::ZERO, String::new()));
         for (rig, beads) in &self.beads {
             let entries = evidence::read(self.logs, rig);
             let findings = evidence::judge(&entries);
@@ -393,8 +398,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "longest recovery of a bead {:.1?}; all was done {:.1?} after the last fault",
-            self.longest_recovery, self.healed
+            "longest recovery of a bead {:.1?} ({}); all was done {:.1?} after the last fault",
+            self.longest_recovery.0, self.longest_recovery.1, self.healed
         )?;
         let (count, took) = self.swept;
         writeln!(
@@ -405,5 +410,31 @@ impl fmt::Display for Report {
             [] => write!(f, "nothing was broken"),
             broken => write!(f, "BROKEN, {}:\n  {}", broken.len(), broken.join("\n  ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_beyond_its_bound_or_is_gone_is_said() {
+        let warm = Usage { rss_kib: 1_000, fds: 20 };
+        let watches = [Watch { warm: Some(warm), ..Watch::default() }; 2];
+        let said = |worker: Option<Usage>| {
+            let mut violations = Vec::new();
+            growth(&watches, [worker, Some(warm)], &mut violations);
+            violations
+        };
+        assert!(
+            said(Some(Usage { rss_kib: 1_000 + WORKER_GROWTH_KIB, fds: 20 + FDS_GROWTH }))
+                .is_empty()
+        );
+        assert_eq!(said(None), ["the worker is gone"]);
+        let leaks = said(Some(Usage { rss_kib: 1_001 + WORKER_GROWTH_KIB, fds: 21 + FDS_GROWTH }));
+        assert_eq!(
+            leaks,
+            ["the worker grew from 1000 to 132073 KiB", "the worker had 20 and has 37 open files"]
+        );
     }
 }

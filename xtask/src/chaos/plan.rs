@@ -127,6 +127,21 @@ pub fn plan(seed: u64, length: Duration) -> Vec<Planned> {
     }
 }
 
+/// The same with one long cut of all connections. Until its end there is no other fault of a connection, and the
+/// container service is not killed: its runs shall live to see how it ends.
+pub fn with_cut(plan: Vec<Planned>, cut: Duration) -> Vec<Planned> {
+    let whole = Planned { at: CUT_AT, lasts: cut, fault: Fault::Link(Way::Both, Mode::Silent) };
+    let spoils =
+        |fault| matches!(fault, Fault::Link(..) | Fault::Kill(Part::Container) | Fault::KillBoth);
+    let others = plan.into_iter().filter(|it| it.at >= CUT_AT + cut || !spoils(it.fault));
+    let mut all: Vec<_> = std::iter::once(whole).chain(others).collect();
+    all.sort_by_key(|it| it.at);
+    all
+}
+
+/// When a long cut begins: all agents have begun to work.
+const CUT_AT: Duration = Duration::from_secs(10);
+
 /// Each container that is killed costs a bead one of the 10 runs that may be lost so: about one in 25 s, while a run
 /// takes a few.
 fn next(dice: &mut Dice) -> (Fault, Duration) {
@@ -171,6 +186,16 @@ mod tests {
         assert_eq!(plan(7, TEN), plan(7, TEN));
         assert_eq!(digest(&plan(7, TEN)), digest(&plan(7, TEN)));
         assert_ne!(digest(&plan(7, TEN)), digest(&plan(8, TEN)));
+    }
+
+    #[test]
+    fn a_long_cut_is_ended_by_no_other_fault_of_a_connection() {
+        let cut = Duration::from_mins(3);
+        let plan = with_cut(plan(7, TEN), cut);
+        let links: Vec<_> = plan.iter().filter(|it| matches!(it.fault, Fault::Link(..))).collect();
+        assert_eq!((links[0].at, links[0].lasts), (CUT_AT, cut));
+        assert!(links[1].at >= CUT_AT + cut, "{:?}", links[1]);
+        assert!(plan.is_sorted_by_key(|it| it.at));
     }
 
     #[test]
