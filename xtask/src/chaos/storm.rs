@@ -36,7 +36,8 @@ pub struct Watch {
     pub peak: Usage,
     /// What this life of it took when it had warmed up.
     pub warm: Option<Usage>,
-    life: Option<(u32, Option<Instant>)>,
+    /// The process, and since when it is known.
+    pub life: Option<(u32, Instant)>,
 }
 
 impl Watch {
@@ -48,11 +49,11 @@ impl Watch {
             Some((known, since)) if known == pid => since,
             _ => {
                 self.warm = None;
-                Some(Instant::now())
+                Instant::now()
             }
         };
         self.life = Some((pid, since));
-        if self.warm.is_none() && since.is_some_and(|it| it.elapsed() >= WARM_UP) {
+        if self.warm.is_none() && since.elapsed() >= WARM_UP {
             self.warm = Some(now);
         }
         self.peak.rss_kib = self.peak.rss_kib.max(now.rss_kib);
@@ -123,7 +124,9 @@ impl Storm<'_> {
                 thread::sleep(LOOK);
             }
             // The faults are over, however long they were to last.
-            mends.into_iter().for_each(|(_, mend)| self.mend(scope, mend));
+            for (_, mend) in mends {
+                self.mend(scope, mend);
+            }
             counts
         })
     }
