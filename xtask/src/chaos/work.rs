@@ -98,13 +98,11 @@ impl Person {
     /// What is not done in a rig, in words; none when every bead is finished and no agent is at work.
     pub fn unfinished(&self, rig: &str) -> io::Result<Option<String>> {
         let status = self.get(rig, "/status")?;
-        let beads = status["beads"].as_object().cloned().unwrap_or_default();
-        let is_left = |name: &str| !matches!(name, "closed" | "failed" | "blocked");
-        let left: Vec<_> = beads
-            .iter()
-            .filter(|(name, count)| is_left(name) && count.as_u64() != Some(0))
-            .map(|(name, count)| format!("{count} {name}"))
-            .collect();
+        let open = self.get(rig, "/beads?status=open,in_progress,in_review&limit=1000")?;
+        let open = open.as_array().cloned().unwrap_or_default();
+        // That the container was away for long is told to a person, who is none of ours.
+        let left = open.iter().filter(|bead| bead["type"] != "escalation");
+        let left: Vec<_> = left.map(|bead| format!("{} {}", bead["id"], bead["status"])).collect();
         let agents = status["agents"].as_array().cloned().unwrap_or_default();
         let busy = |it: &&Value| !it["attempt"].is_null() || !it["current_hook_bead_id"].is_null();
         let busy = agents.iter().filter(busy).count();
