@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `smoke` | what the handbook shows works |
 //! | `kills` | whatever is killed, whenever: the work is done, and never by two at once |
-//! | `storm` | the same without a plan |
+//! | `storm` | the same without a plan, and with all that a network does |
 //! | `faults` | a panic or an endless wait costs one request or one tick |
 //! | `starts` | a start that is refused or lost neither loses nor doubles the work |
 //! | `bounds` | runs are counted, room is limited, and what waits says why |

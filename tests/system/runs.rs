@@ -78,12 +78,6 @@ impl Runs {
         self.entries().iter().filter(|it| it.bead == bead && it.word == word).count()
     }
 
-    /// The process that was the last to write a word about a bead.
-    pub(crate) fn last_to(&self, bead: &str, word: &str) -> Option<(i64, i32)> {
-        let entries = self.entries();
-        entries.iter().rfind(|it| it.bead == bead && it.word == word).map(Entry::run)
-    }
-
     /// Waits for a word about a bead.
     #[track_caller]
     pub(crate) fn wait(&self, bead: &str, word: &str, patience: Duration) -> Entry {

@@ -1,64 +1,45 @@
-//! Kills without a plan: both services, again and again, while beads come in.
+//! Faults without a plan: everything is killed, stopped and cut off, again and again, while beads come in.
+//!
+//! The short form of `cargo xtask chaos` (`xtask/src/chaos`), which says what is judged and how.
 
-use std::thread::sleep;
 use std::time::Duration;
 
-use xtask::stack::START;
+use xtask::chaos::plan::plan;
+use xtask::chaos::{Wish, run};
+use xtask::stack::Options;
 
-use crate::runs::GATES;
-use crate::support::{LATER, World};
+use crate::support::Place;
 
-const BEADS: usize = 12;
+/// One whose first seconds have a kill of each service, stops of all three parts, and cuts.
+const SEED: u64 = 168;
 
-/// Chance, the same at each run of the test.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
+const LENGTH: Duration = Duration::from_secs(20);
 
 #[test]
-fn through_a_storm_of_kills_every_bead_is_done_and_never_by_two_at_once() {
-    let world = World::start(|options| options.set("MAX_AGENTS", 3));
-    let rig = world.rig("storm");
-    rig.runs.open(&GATES);
-    let mut dice = Dice(62);
-    let (worker, container) = (&world.stack.worker, &world.stack.container);
-    let mut beads = Vec::new();
-    for n in 0..BEADS {
-        let bead = rig.assigned(&format!("bead {n}"));
-        // Mostly in the middle of its work, and now and then before it or after it.
-        if dice.below(4) > 0 {
-            rig.runs.wait(&bead, "started", LATER);
-        }
-        sleep(Duration::from_millis(dice.below(120)));
-        beads.push(bead);
-        let victims = dice.below(4);
-        if victims != 1 {
-            worker.kill();
-        }
-        if victims != 2 {
-            container.kill();
-        }
-        sleep(Duration::from_millis(dice.below(300)));
-        for part in [worker, container] {
-            part.start().unwrap();
-            part.wait_healthy(START).unwrap();
-        }
+fn through_a_storm_of_every_fault_every_bead_is_done_once_and_nothing_is_left_over() {
+    let plan = plan(SEED, LENGTH);
+    let all = [
+        "kill Worker",
+        "kill Container",
+        "kill both",
+        "kill agent",
+        "stop Worker",
+        "stop Container",
+        "stop agent",
+        "Silent",
+        "Refused",
+        "slow",
+    ];
+    for fault in all {
+        let has = plan.iter().any(|it| it.fault.to_string().starts_with(fault));
+        assert!(has, "no \"{fault}\" among {plan:#?}");
     }
-    for bead in &beads {
-        rig.status_until(bead, "closed", LATER);
-    }
-    rig.idle(LATER);
-    let runs: usize = beads.iter().map(|bead| rig.runs.of(bead).len()).sum();
-    eprintln!("{runs} runs for {BEADS} beads");
-    for bead in &beads {
-        rig.runs.check_one_at_a_time(bead);
-        // Nobody begins a bead that somebody has closed.
-        assert_eq!(rig.runs.of(bead).last(), rig.runs.last_to(bead, "acts").as_ref());
-    }
+    let _place = Place::take();
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::for_test(&dir.path().join("data")).unwrap();
+    let report = run(options, Wish { seed: SEED, length: LENGTH, cut: None, trace: true }).unwrap();
+    eprintln!("{report}");
+    assert!(report.violations.is_empty());
+    assert!(report.watches.iter().all(|it| it.restarts > 0), "{report}");
+    assert!(report.beads >= 30, "{report}");
 }

@@ -123,13 +123,13 @@ pub(crate) fn agent(name: &str) -> String {
 }
 
 /// One of the places for stacks; free again when it is dropped.
-struct Place;
+pub(crate) struct Place;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static FREED: Condvar = Condvar::new();
 
 impl Place {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = FREED
             .wait_while(taken, |taken| *taken >= STACKS_MAX)

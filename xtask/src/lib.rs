@@ -16,6 +16,7 @@ pub mod worker;
 pub mod stack;
 
 pub mod bench;
+pub mod chaos;
 pub mod checks;
 pub mod up;
 

@@ -1,14 +1,15 @@
-//! `cargo xtask up | test | build | bench | sim`
+//! `cargo xtask up | test | build | bench | sim | chaos`
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a terminal")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lexopt::prelude::{Long, Short, Value};
 use xtask::error::{Doing as _, Error, Result};
 use xtask::worker::{self, Variant};
-use xtask::{bench, checks, sim, stack, up};
+use xtask::{bench, chaos, checks, sim, stack, up};
 
 const HELP: &str = "\
 cargo xtask <command>
@@ -30,6 +31,11 @@ cargo xtask <command>
            --from S             the first [1]
            --trace              shows what happens; for one seed
            --mutants            takes out a rule at a time, and sees whether it is missed
+  chaos  the real parts killed, stopped and cut off at random while 30 agents work
+           --minutes N          how long [3]
+           --seed S             of the faults [1]
+           --cut SECONDS        one long cut of all connections besides
+           --trace              says each fault
 ";
 
 fn main() -> ExitCode {
@@ -57,6 +63,7 @@ fn command() -> Result<ExitCode> {
             measure(&mut args)?;
         }
         "sim" => return sim(&mut args),
+        "chaos" => return storm(&mut args),
         "help" => print!("{HELP}"),
         other => {
             return Err(Error::new(format!("there is no command \"{other}\"\n\n{HELP}")));
@@ -137,6 +144,25 @@ fn sim(args: &mut lexopt::Parser) -> Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn storm(args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let (mut minutes, mut seed, mut cut, mut trace) = (3, 1, None, false);
+    while let Some(arg) = next(args)? {
+        match arg {
+            Long("minutes") => minutes = number(args, "--minutes")?,
+            Long("seed") => {
+                let text = value(args)?;
+                seed = text.parse().doing(format_args!("read --seed \"{text}\""))?;
+            }
+            Long("cut") => cut = Some(Duration::from_secs(number(args, "--cut")?.into())),
+            Long("trace") => trace = true,
+            other => return Err(unexpected(other)),
+        }
+    }
+    let length = Duration::from_secs(60 * u64::from(minutes));
+    let well = chaos::command(chaos::Wish { seed, length, cut, trace })?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn none(args: &mut lexopt::Parser) -> Result<()> {
     match next(args)? {
         None => Ok(()),
@@ -155,7 +181,8 @@ fn value(args: &mut lexopt::Parser) -> Result<String> {
 fn number(args: &mut lexopt::Parser, name: &str) -> Result<u16> {
     let text = value(args)?;
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| Error::new(format!("{name} takes a port from 1 to 65535, not \"{text}\"")))
+    number
+        .ok_or_else(|| Error::new(format!("{name} takes a number from 1 to 65535, not \"{text}\"")))
 }
 
 fn unexpected(arg: lexopt::Arg<'_>) -> Error {

@@ -15,28 +15,35 @@ pub struct Answer {
 
 /// Asks for a path; every step of it may take `patience`.
 pub fn get(port: u16, path: &str, patience: Duration) -> io::Result<Answer> {
-    ask(port, "GET", path, "", patience)
+    ask(port, "GET", path, &[], "", patience)
 }
 
 /// Has something done, as whoever has the token.
 pub fn post(port: u16, path: &str, token: &str, patience: Duration) -> io::Result<Answer> {
-    let headers = format!("Authorization: Bearer {token}\r\nContent-Length: 0\r\n");
-    ask(port, "POST", path, &headers, patience)
+    ask(port, "POST", path, &[("Authorization", &format!("Bearer {token}"))], "", patience)
 }
 
-fn ask(
+/// Asks with any headers and a body; every step of it may take `patience`.
+pub fn ask(
     port: u16,
     method: &str,
     path: &str,
-    headers: &str,
+    headers: &[(&str, &str)],
+    body: &str,
     patience: Duration,
 ) -> io::Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    stream.write_all(format!("{head}{headers}\r\n").as_bytes())?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if method != "GET" {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parsed(&bytes).ok_or_else(|| io::Error::other("the answer is not HTTP, or not all of it"))

@@ -32,7 +32,7 @@ use crate::tools::Tools;
 use crate::worker::{self, Variant};
 use crate::{repo, run};
 
-pub use http::{Answer, get, post};
+pub use http::{Answer, ask, get, post};
 pub use port::{Port, is_taken};
 pub use secrets::Secrets;
 pub(crate) use secrets::write_private;
