@@ -72,6 +72,35 @@ fn live(rig: &mut TestRig, minutes: i64, refuses: Option<&str>) -> usize {
     ticks
 }
 
+/// Bug 13 of the pollers: they looked at the first 50 alone.
+#[test]
+fn two_hundred_beads_that_cannot_be_taken_hide_no_other() {
+    let mut rig = rig();
+    let (_, gate) = rig.operator("POST", "/beads", r#"{"title":"the gate"}"#);
+    let gate = gate["data"]["id"].as_str().unwrap().to_owned();
+    let tomorrow = rig.now.plus(24 * 60 * 60_000).to_string();
+    for n in 0..200 {
+        let mut body = json!({"title": "a bead", "priority": 0, "assignee": "agent"});
+        match n % 4 {
+            0 => {}
+            1 => body["acceptance_criteria"] = json!(" "),
+            2 => {
+                body["acceptance_criteria"] = json!("it is done");
+                body["dependencies"] = json!([{"depends_on": gate}]);
+            }
+            _ => {
+                body["acceptance_criteria"] = json!("it is done");
+                body["defer_until"] = json!(tomorrow);
+            }
+        }
+        assert_eq!(rig.operator("POST", "/beads", &body.to_string()).0, 201);
+    }
+    let other = bead(&mut rig, 4, "it is done");
+    rig.schedule();
+    let taken: Vec<String> = rig.starts.iter().map(|it| it.bead_id.clone()).collect();
+    assert_eq!(taken, [other]);
+}
+
 /// What stands in a column of a bead's row, as if a version of tomorrow had written it.
 fn spoil(rig: &TestRig, id: &str, column: &str, text: &str) {
     let sql = format!("UPDATE bead SET {column} = ? WHERE id = ?");
@@ -97,7 +126,7 @@ fn a_bead_whose_starts_are_all_refused_lets_the_others_go_and_stops_after_five()
 }
 
 #[test]
-fn beads_whose_rows_cannot_be_read_let_the_others_go_and_are_told_of() {
+fn beads_whose_rows_cannot_be_read_let_the_others_go_and_run_when_they_are_mended() {
     for (column, text) in [("labels", "[7]"), ("labels", "no json"), ("runs", r#"["once"]"#)] {
         let mut rig = rig();
         // More than there are slots.
