@@ -153,7 +153,8 @@ fn beads_that_do_not_say_when_they_are_done_are_never_claimed_and_hold_up_nobody
     let poison: Vec<String> =
         ["", " ", "\t\n ", "\u{a0}\u{2003}"].map(|blank| bead(&mut rig, 0, blank)).into();
     let with = bead(&mut rig, 0, "it is done");
-    let blanked = rig.operator("PATCH", &format!("/beads/{with}"), r#"{"acceptance_criteria":" "}"#);
+    let blanked =
+        rig.operator("PATCH", &format!("/beads/{with}"), r#"{"acceptance_criteria":" "}"#);
     assert_eq!(blanked.0, 200, "{}", blanked.1);
     let others = others(&mut rig);
     live(&mut rig, 10, None);

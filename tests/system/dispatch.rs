@@ -46,7 +46,10 @@ fn a_bead_is_dispatched_by_hand_in_the_rig_that_is_named_or_else_in_the_main_one
         // The button beside it is pressed once more.
         assert_eq!(dispatch(rig, path, bead).body, first.body);
         let busy = status(rig, &path.replace("dispatch", "status"));
-        assert_eq!((&busy["busy"], &busy["active"], &busy["capacity"]), (&json!(true), &json!(1), &json!(1)));
+        assert_eq!(
+            (&busy["busy"], &busy["active"], &busy["capacity"]),
+            (&json!(true), &json!(1), &json!(1))
+        );
         let second = rig.create("no room for it");
         assert_eq!(said(dispatch(rig, path, &second)), (409, "Agent is busy".to_owned()));
         rig.runs.open(&GATES);
@@ -56,7 +59,10 @@ fn a_bead_is_dispatched_by_hand_in_the_rig_that_is_named_or_else_in_the_main_one
         assert!(rig.notes(bead).contains(&format!("dispatched: job={job}")), "{}", rig.notes(bead));
         rig.idle(SOON);
         assert_eq!(status(rig, &path.replace("dispatch", "status"))["busy"], false);
-        assert_eq!(said(dispatch(rig, path, bead)), (409, format!("Bead {bead} is closed; reopen it first")));
+        assert_eq!(
+            said(dispatch(rig, path, bead)),
+            (409, format!("Bead {bead} is closed; reopen it first"))
+        );
     }
 }
 
@@ -71,7 +77,8 @@ fn what_is_wrong_with_a_dispatch_is_said_in_its_clients_words_and_only_the_opera
     let container = world.stack.container_token();
     let task = json!({"taskId": bead}).to_string();
     for query in ["", "?rig=agents"] {
-        let (hand, status) = (format!("/api/agent-dispatch{query}"), format!("/api/agent-status{query}"));
+        let (hand, status) =
+            (format!("/api/agent-dispatch{query}"), format!("/api/agent-status{query}"));
         for token in [&agent, &container] {
             refused(&rig, Some(token), ("POST", &hand, &task), (403, "forbidden"));
             refused(&rig, Some(token), ("GET", &status, ""), (403, "forbidden"));
@@ -81,7 +88,10 @@ fn what_is_wrong_with_a_dispatch_is_said_in_its_clients_words_and_only_the_opera
         let token = Some(world.stack.token());
         let bad = (400, "invalid");
         assert_eq!(refused(&rig, token, ("POST", &hand, "{"), bad), "Invalid JSON body.");
-        assert_eq!(refused(&rig, token, ("POST", &hand, r#"{"taskId":" "}"#), bad), "taskId is required.");
+        assert_eq!(
+            refused(&rig, token, ("POST", &hand, r#"{"taskId":" "}"#), bad),
+            "taskId is required."
+        );
         refused(&rig, token, ("GET", &hand, ""), (405, "method_not_allowed"));
         refused(&rig, token, ("POST", &status, ""), (405, "method_not_allowed"));
     }

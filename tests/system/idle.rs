@@ -77,7 +77,9 @@ fn a_rig_without_work_and_one_that_is_paused_set_no_alarm_and_ask_no_container()
     let (counts, asked) = watched(&[&idle, &paused, &other], &proxy);
     assert_eq!(counts, [(0, 0); 3], "alarms that were set, and statements, in {WATCHED:?}");
     assert_eq!(asked, Vec::<String>::new());
-    eprintln!("three rigs without work, {WATCHED:?}: {counts:?}, the container was asked {asked:?}");
+    eprintln!(
+        "three rigs without work, {WATCHED:?}: {counts:?}, the container was asked {asked:?}"
+    );
 
     assert_eq!(idle.as_operator("POST", "/api/resume").unwrap().status, 200);
     other.status_until(&waits_too, "closed", LATER);

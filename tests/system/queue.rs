@@ -55,7 +55,9 @@ fn a_hundred_beads_at_once_are_taken_by_priority_and_age_five_at_a_time_and_all_
         let age = made["updated_at"].as_str().unwrap().to_owned();
         order.push((priority, age, made["id"].as_str().unwrap().to_owned()));
         // Ages of a millisecond.
-        until("next millisecond", SOON, || Ok::<_, String>(thread::sleep(Duration::from_millis(2))));
+        until("next millisecond", SOON, || {
+            Ok::<_, String>(thread::sleep(Duration::from_millis(2)))
+        });
     }
     order.sort();
     let begin = Instant::now();
@@ -88,7 +90,8 @@ fn claims(rig: &Rig) -> Vec<String> {
         let page = page.as_array().unwrap();
         let Some(last) = page.last() else { return claimed };
         after = last["seq"].as_i64().unwrap();
-        let hooked = page.iter().filter(|it| it["event"] == "hooked" || it["event_type"] == "hooked");
+        let hooked =
+            page.iter().filter(|it| it["event"] == "hooked" || it["event_type"] == "hooked");
         claimed.extend(hooked.map(|it| it["bead_id"].as_str().unwrap().to_owned()));
     }
 }
@@ -132,8 +135,10 @@ fn ten_notes_at_the_same_time_are_ten_notes() {
         .map(|it| (it["author"].as_str().unwrap(), it["text"].as_str().unwrap()))
         .collect();
     said.sort_unstable();
-    let expected: Vec<_> = (0..VOICES).map(|n| (format!("person {n}"), format!("note {n}"))).collect();
-    let expected: Vec<_> = expected.iter().map(|(who, what)| (who.as_str(), what.as_str())).collect();
+    let expected: Vec<_> =
+        (0..VOICES).map(|n| (format!("person {n}"), format!("note {n}"))).collect();
+    let expected: Vec<_> =
+        expected.iter().map(|(who, what)| (who.as_str(), what.as_str())).collect();
     assert_eq!(said, expected);
 }
 

@@ -56,7 +56,8 @@ fn asleep(world: &World) -> Rig {
 }
 
 #[test]
-fn the_pause_of_the_deployment_reaches_rigs_at_work_idle_ones_and_new_ones_and_outlives_the_worker() {
+fn the_pause_of_the_deployment_reaches_rigs_at_work_idle_ones_and_new_ones_and_outlives_the_worker()
+{
     let world = World::start(|options| options.set("IDLE_ALARM_MS", 0));
     let asleep = asleep(&world);
     let at_work = ["one", "two"].map(|name| world.rig(name));
@@ -161,7 +162,8 @@ fn only_the_operator_turns_a_switch() {
         refused(&rig, Some(token), ("GET", "/api/pause", ""), (403, "forbidden"));
     }
     let token = Some(world.stack.token());
-    let post = |path: &str, body: &str, expected| refused(&rig, token, ("POST", path, body), expected);
+    let post =
+        |path: &str, body: &str, expected| refused(&rig, token, ("POST", path, body), expected);
     post("/api/pause", "{", (400, "invalid"));
     post("/api/pause", r#"{"reason":7}"#, (400, "invalid"));
     refused(&rig, token, ("DELETE", "/api/pause", ""), (405, "method_not_allowed"));
