@@ -47,14 +47,14 @@ fn live(rig: &mut TestRig, minutes: i64, refuses: Option<&str>) -> usize {
         ticks += 1;
         for start in std::mem::take(&mut rig.starts) {
             let agent = start.agent_id.clone();
-            let refused = refuses == Some(&start.bead_id);
-            let answer = if refused {
+            let no = refuses == Some(&start.bead_id);
+            let answer = if no {
                 StartAnswer::Refused("no such command".to_owned())
             } else {
                 StartAnswer::Accepted
             };
             rig.apply(Command::StartAnswered(agent.clone(), start.attempt, answer)).unwrap();
-            if !refused {
+            if !no {
                 let own = support::agent(&start);
                 let closed = rig.call(&own, "POST", &format!("/beads/{}/close", start.bead_id), "");
                 assert_eq!(closed.0, 200, "{}", closed.1);

@@ -86,10 +86,10 @@ fn what_is_wrong_with_a_dispatch_is_said_in_its_clients_words_and_only_the_opera
         refused(&rig, None, ("POST", &hand, &task), (401, "unauthorized"));
         refused(&rig, None, ("GET", &status, ""), (401, "unauthorized"));
         let token = Some(world.stack.token());
-        let bad = (400, "invalid");
-        assert_eq!(refused(&rig, token, ("POST", &hand, "{"), bad), "Invalid JSON body.");
+        let wrong = (400, "invalid");
+        assert_eq!(refused(&rig, token, ("POST", &hand, "{"), wrong), "Invalid JSON body.");
         assert_eq!(
-            refused(&rig, token, ("POST", &hand, r#"{"taskId":" "}"#), bad),
+            refused(&rig, token, ("POST", &hand, r#"{"taskId":" "}"#), wrong),
             "taskId is required."
         );
         refused(&rig, token, ("GET", &hand, ""), (405, "method_not_allowed"));
