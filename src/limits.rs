@@ -138,6 +138,10 @@ pub const STOPPING_MAX_MS: i64 = 10 * 60_000;
 /// so by hand may hook it by hand the next moment.
 pub const ORPHAN_MS: i64 = 60_000;
 
+/// A bead whose claim fails because a row cannot be read is tried again after this time, in milliseconds: until then
+/// the others have the slots, and whoever mends the row need not wait for long.
+pub const UNREADABLE_MS: i64 = 10 * 60_000;
+
 /// Beads that go back to the queue so in one tick; the next ones wait for the next.
 pub const ORPHANS_PER_TICK: usize = 50;
 

@@ -7,7 +7,7 @@ mod support;
 use beadrig::command::{Command, StartAnswer};
 use beadrig::id::Millis;
 use beadrig::settings::Settings;
-use beadrig::store::Pause;
+use beadrig::store::{Pause, Sql as _};
 use beadrig::token::Caller;
 use beadrig::wire::container::{AgentList, AgentStatus, Phase, StartAgent};
 use serde_json::{Value, json};
@@ -226,25 +226,96 @@ fn what_is_for_agents_or_closed_is_not_claimed_and_agents_claim_nothing() {
 #[test]
 fn while_dispatch_is_paused_nothing_is_reaped() {
     let mut rig = rig(5);
-    let id = bead(&mut rig, &json!({"assignee": "agent"}));
-    rig.schedule();
-    let start = rig.accept().remove(0);
+    let (id, start) = at_work(&mut rig);
     rig.operator("POST", "/pause", "");
     let began = rig.now;
-    let silent = |rig: &mut TestRig| {
-        rig.pass(30_000);
-        let list =
-            AgentList { boot_id: "b".to_owned(), protocol: 1, agents: vec![status(&start, began)] };
-        rig.patrol(Some(&list));
-    };
-    for _ in 0..80 {
-        silent(&mut rig);
-    }
+    stand_still(&mut rig, &start, began, 80);
     assert_eq!(rig.bead(&id)["status"], "in_progress", "{}", rig.notes(&id));
     rig.operator("POST", "/resume", "");
-    silent(&mut rig);
+    stand_still(&mut rig, &start, began, 1);
     assert_eq!(rig.bead(&id)["status"], "blocked");
     assert!(rig.notes(&id).contains("reaper: no progress for 40m (threshold 30m) — blocking"));
+}
+
+/// Bug 10: a reaper that fell between its note and the status made the bead look fresh.
+#[test]
+fn a_reaping_that_fails_half_way_leaves_no_note_and_comes_in_the_next_tick() {
+    let mut rig = rig(5);
+    let (id, start) = at_work(&mut rig);
+    let began = rig.now;
+    let script = |rig: &TestRig, sql: &str| rig.engine.store.sql().script(sql).unwrap();
+    script(
+        &rig,
+        "CREATE TRIGGER stuck BEFORE UPDATE OF status ON bead WHEN NEW.status = 'blocked'
+         BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+    );
+    stand_still(&mut rig, &start, began, 70);
+    assert_eq!(rig.bead(&id)["status"], "in_progress");
+    assert!(!rig.notes(&id).contains("reaper:"), "{}", rig.notes(&id));
+    script(&rig, "DROP TRIGGER stuck");
+    stand_still(&mut rig, &start, began, 1);
+    assert_eq!(rig.bead(&id)["status"], "blocked");
+    assert_eq!(rig.notes(&id).matches("reaper: no progress for 35m").count(), 1);
+}
+
+/// The recipe of the pollers' runbook: `update -s open`, then `assign agent`.
+#[test]
+fn a_reaped_bead_is_armed_again_as_the_runbook_says() {
+    let mut rig = rig(5);
+    let (id, start) = at_work(&mut rig);
+    let began = rig.now;
+    stand_still(&mut rig, &start, began, 63);
+    assert_eq!(rig.bead(&id)["status"], "blocked");
+    // Its process is gone.
+    rig.pass(60_000);
+    let list = AgentList { boot_id: "b".to_owned(), protocol: 1, agents: vec![] };
+    rig.patrol(Some(&list));
+    let path = format!("/beads/{id}");
+    for change in [json!({"status": "open"}), json!({"assignee": "agent"})] {
+        let (status, answer) = rig.operator("PATCH", &path, &change.to_string());
+        assert_eq!(status, 200, "{answer}");
+    }
+    rig.starts.clear();
+    rig.schedule();
+    let starts = rig.accept();
+    assert_eq!((starts.len(), &starts[0].bead_id), (1, &id));
+    assert!(starts[0].attempt > start.attempt);
+    assert_eq!(rig.bead(&id)["status"], "in_progress");
+}
+
+/// The other one, for a bead at work: `assign ""`, then `update -s open`.
+#[test]
+fn a_bead_at_work_is_taken_back_as_the_runbook_says() {
+    let mut rig = rig(5);
+    let (id, start) = at_work(&mut rig);
+    let path = format!("/beads/{id}");
+    for change in [json!({"assignee": null}), json!({"status": "open"})] {
+        let (status, answer) = rig.operator("PATCH", &path, &change.to_string());
+        assert_eq!(status, 200, "{answer}");
+    }
+    let bead = rig.bead(&id);
+    assert_eq!((&bead["status"], &bead["assignee"]), (&json!("open"), &Value::Null));
+    rig.pass(60_000);
+    rig.schedule();
+    assert_eq!(rig.starts.len(), 0, "nobody takes it again");
+    assert!(rig.stops.contains(&(start.agent_id, start.attempt)), "{:?}", rig.stops);
+}
+
+/// A bead whose agent is at work.
+fn at_work(rig: &mut TestRig) -> (String, StartAgent) {
+    let id = bead(rig, &json!({"assignee": "agent"}));
+    rig.schedule();
+    (id, rig.accept().remove(0))
+}
+
+/// So many looks, half a minute apart, at a process that prints nothing.
+fn stand_still(rig: &mut TestRig, start: &StartAgent, since: Millis, looks: usize) {
+    for _ in 0..looks {
+        rig.pass(30_000);
+        let agents = vec![status(start, since)];
+        let list = AgentList { boot_id: "b".to_owned(), protocol: 1, agents };
+        rig.patrol(Some(&list));
+    }
 }
 
 /// A process that has printed nothing since.

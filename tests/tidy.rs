@@ -97,15 +97,28 @@ fn is_test(sources: &[(PathBuf, String)], name: &str) -> bool {
 
 #[test]
 fn what_went_wrong_elsewhere_has_a_test_or_a_reason() {
+    tells_tests("docs/incidents.md", 61);
+}
+
+#[test]
+fn what_the_pollers_got_wrong_has_a_test_or_a_reason() {
+    tells_tests("docs/auto-dispatch.md", 18);
+}
+
+/// A page with tables of numbers, of what happened, and of the tests that would fail if it happened here.
+#[track_caller]
+fn tells_tests(page: &str, rows_min: usize) {
     let sources = sources();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/incidents.md");
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
     let rows: Vec<Vec<&str>> = text
         .lines()
-        .filter(|line| line.starts_with("| ") && line.contains(|c: char| c.is_ascii_digit()))
+        .filter(|line| {
+            let first = line.strip_prefix("| ").and_then(|it| it.split('|').next());
+            first.is_some_and(|it| it.contains(|c: char| c.is_ascii_digit()))
+        })
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
-    assert!(rows.len() > 60, "the rows were found");
+    assert!(rows.len() >= rows_min, "{page}: the rows were found");
     for row in &rows {
         let [number, what, how] = row[..] else { panic!("{row:?} has not three cells") };
         let named: Vec<&str> = how.split('`').skip(1).step_by(2).collect();

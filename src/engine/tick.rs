@@ -195,11 +195,32 @@ impl<S: Sql> Engine<S> {
     }
 
     fn carry_out(&self, step: &str, moment: Moment, command: Command, effects: &mut Vec<Effect>) {
+        let claimed = match &command {
+            Command::Claim(bead) => Some(bead.clone()),
+            _ => None,
+        };
         match self.apply(moment, command) {
             Ok(outcome) => effects.extend(outcome.effects),
             // The rows have changed since they were read; the next tick sees them as they are.
             Err(Error::Refused(_)) => {}
-            Err(Error::Fault(err)) => effects.push(fault(step, None, &err)),
+            Err(Error::Fault(err)) => {
+                effects.push(fault(step, claimed.clone(), &err));
+                if let Some(bead) = claimed {
+                    self.step_aside(step, moment.now, &bead, effects);
+                }
+            }
+        }
+    }
+}
+
+impl<S: Sql> Engine<S> {
+    /// A bead that cannot be claimed, because a row of it cannot be read, would be the first again in the next tick,
+    /// and with as many of them as there are slots nothing else would ever be claimed: it waits, and the next one is
+    /// looked at soon.
+    fn step_aside(&self, step: &str, now: Millis, bead: &str, effects: &mut Vec<Effect>) {
+        match self.store.put_off(bead, now.plus(limits::UNREADABLE_MS)) {
+            Ok(()) => effects.push(Effect::WakeAt(now.plus(limits::ALARM_MIN_MS))),
+            Err(err) => effects.push(fault(step, Some(bead.to_owned()), &err)),
         }
     }
 }

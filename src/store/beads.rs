@@ -182,6 +182,12 @@ impl<S: Sql> Store<S> {
         Ok(!added.is_empty())
     }
 
+    /// Keeps a bead from being claimed before a time, whatever else its row holds.
+    pub fn put_off(&self, id: &str, until: Millis) -> Result<(), SqlError> {
+        self.run("UPDATE bead SET not_before = ? WHERE id = ?", &[until.into(), id.into()])?;
+        Ok(())
+    }
+
     /// Writes what differs between two states of a bead, and nothing else: an index is only rewritten for a
     /// column that is named in the statement. Whoever waits for this bead is looked at anew; answers whether some
     /// bead waits for nothing any more.

@@ -13,7 +13,7 @@ use crate::support::{LATER, SOON, World, agent, until};
 
 /// Sends a request and checks status and code of the refusal; answers its sentence.
 #[track_caller]
-fn refused(
+pub(crate) fn refused(
     rig: &Rig,
     token: Option<&str>,
     (method, path, body): (&str, &str, &str),
@@ -32,7 +32,7 @@ fn allowed(rig: &Rig, token: Option<&str>, (method, path, body): (&str, &str, &s
     answer
 }
 
-fn secrets(world: &World) -> Secrets {
+pub(crate) fn secrets(world: &World) -> Secrets {
     let secrets = world.stack.secrets();
     Secrets::new(&secrets.token, &secrets.jwt_secret).unwrap()
 }
@@ -42,7 +42,7 @@ fn seconds() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-fn claims(rig: &str, agent: &str, attempt: i64) -> Claims {
+pub(crate) fn claims(rig: &str, agent: &str, attempt: i64) -> Claims {
     Claims {
         agent_id: agent.to_owned(),
         rig_id: rig.to_owned(),
@@ -56,7 +56,7 @@ fn claims(rig: &str, agent: &str, attempt: i64) -> Claims {
 
 /// The agent that holds a bead, and its attempt.
 #[track_caller]
-fn holder(rig: &Rig, bead: &str) -> (String, i64) {
+pub(crate) fn holder(rig: &Rig, bead: &str) -> (String, i64) {
     let status = rig.get("/status");
     let agents = status["agents"].as_array().unwrap();
     let agent = agents.iter().find(|it| it["current_hook_bead_id"] == bead).unwrap();

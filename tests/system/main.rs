@@ -11,6 +11,10 @@
 //! | `unreachable` | a container that hangs does not make the rig hang |
 //! | `silent` | a run that does not move is told so |
 //! | `many` | many starts that take long are under way at once |
+//! | `switch` | paused is paused, for a rig and for the whole deployment; resumed is resumed |
+//! | `dispatch` | the two routes that clients of the pollers call |
+//! | `queue` | the most urgent first, never more than there are slots, and nothing that many say at once is lost |
+//! | `idle` | a rig that has nothing to do, or may do nothing, costs nothing |
 //! | `watchdog` | an alarm that was lost is set again, an outage of the container is told of |
 //! | `versions` | two parts of two versions say so, and lose nothing |
 //! | `taken_back` | what a person takes back stops |
@@ -28,14 +32,17 @@
 
 mod access;
 mod bounds;
+mod dispatch;
 mod exchange;
 mod faults;
 #[path = "../exchange/generated.rs"]
 mod generated;
 mod git;
+mod idle;
 mod kills;
 mod many;
 mod proxy;
+mod queue;
 mod reading;
 mod restart;
 mod rig;
@@ -45,6 +52,7 @@ mod smoke;
 mod starts;
 mod storm;
 mod support;
+mod switch;
 mod taken_back;
 mod towns;
 mod unreachable;

@@ -24,6 +24,12 @@ pub(crate) enum Fate {
     Break,
     /// Not through, and no answer.
     Lose,
+    /// Not through: the connection breaks.
+    Shut,
+    /// Half of it through, and both connections break.
+    HalfRequest,
+    /// Through, half of the answer back, and the connection breaks.
+    HalfAnswer,
     /// Through only after this long, whoever still waits.
     Late(Duration),
     /// Through once [`Proxy::release`] was called, whoever still waits.
@@ -48,6 +54,8 @@ struct State {
     /// Of the next starts; then they pass.
     fates: Vec<Fate>,
     holding: bool,
+    /// The first lines of all requests that came.
+    requests: Vec<String>,
     /// When starts came.
     began: Vec<Instant>,
     /// Both sides are made to hear of a newer protocol.
@@ -105,6 +113,11 @@ impl Proxy {
         self.shared.state().merges.clone()
     }
 
+    /// What was asked since this was last called, as `GET /agents HTTP/1.1`.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.state().requests)
+    }
+
     /// How many starts have come.
     pub(crate) fn starts(&self) -> usize {
         self.shared.state().began.len()
@@ -133,6 +146,8 @@ impl Shared {
 
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let request = read_request(&mut client)?;
+        let first = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        self.state().requests.push(String::from_utf8_lossy(first).into_owned());
         if request.starts_with(b"POST /git/merge ")
             && let Some(answer) = self.merge(&request)
         {
@@ -151,6 +166,16 @@ impl Shared {
             }
             Fate::Break => drop(self.start(&request)?),
             Fate::Lose => drop(io::copy(&mut client, &mut io::sink())?),
+            Fate::Shut => {}
+            Fate::HalfRequest => {
+                let mut server = TcpStream::connect(self.target)?;
+                server.write_all(&request[..request.len() / 2])?;
+                server.shutdown(Shutdown::Both)?;
+            }
+            Fate::HalfAnswer => {
+                let answer = self.start(&request)?;
+                client.write_all(&answer[..answer.len() / 2])?;
+            }
             Fate::Late(wait) => {
                 thread::sleep(wait);
                 let answer = self.start(&request)?;

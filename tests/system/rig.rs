@@ -136,6 +136,19 @@ impl Rig {
         Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
 
+    /// Sends a request as the operator under a name.
+    pub(crate) fn send_as(
+        &self,
+        actor: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<Answer, String> {
+        let token = format!("Bearer {}", self.token);
+        let headers = [("authorization", token), ("x-beadrig-actor", actor.to_owned())];
+        self.send_with(&headers, method, path, body)
+    }
+
     /// The path of something in this rig.
     pub(crate) fn path(&self, rest: &str) -> String {
         format!("/api/rigs/{}{rest}", self.name)

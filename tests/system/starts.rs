@@ -1,6 +1,6 @@
 //! Starts that are refused, and starts whose answer does not come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -123,4 +123,45 @@ fn a_start_that_arrives_after_its_work_is_done_starts_nothing() {
     // 201 is a process, 200 is "it was so already".
     assert_eq!(answers, [201, 200]);
     check_once(&rig, &id);
+}
+
+/// Where a connection can break between a claim and its run, in the order in which they come. Before the first of
+/// them the claim is in the rows (`kills`: the worker is killed there); after the last the run speaks for itself.
+const BREAKS: [(&str, Fate); 4] = [
+    ("before the request", Fate::Shut),
+    ("in the middle of the request", Fate::HalfRequest),
+    ("between the request and its answer", Fate::Break),
+    ("in the middle of the answer", Fate::HalfAnswer),
+];
+
+/// Bugs 2 and 5 of the pollers: a connection that broke left the bead in progress, or ran it twice.
+#[test]
+fn wherever_the_connection_breaks_between_claim_and_start_the_bead_is_done_once() {
+    let mut proxy = None;
+    let world = World::start(|options| {
+        let between = proxy.insert(Proxy::to(options.container_port.number()));
+        let url = between.url.clone();
+        options.set("CONTAINER_URL", url)
+    });
+    let proxy = proxy.unwrap();
+    // Once, and so often that all the patience for one start is used up.
+    for times in [1, 3] {
+        for (n, (step, fate)) in BREAKS.into_iter().enumerate() {
+            let rig = world.rig(&format!("breaks-{n}-{times}"));
+            rig.runs.open(&GATES);
+            let (starts, begin) = (proxy.starts(), Instant::now());
+            proxy.next(&vec![fate; times]);
+            let id = rig.assigned("to be started once");
+            rig.status_until(&id, "closed", LATER);
+            rig.idle(SOON);
+            eprintln!(
+                "broken {times} times {step}: {} starts, done after {:?}",
+                proxy.starts() - starts,
+                begin.elapsed()
+            );
+            assert!(proxy.starts() > starts, "{step}");
+            proxy.next(&[]);
+            check_once(&rig, &id);
+        }
+    }
 }

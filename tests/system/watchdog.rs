@@ -10,7 +10,7 @@ use crate::support::{LATER, SOON, World, until};
 
 /// A round of the watchdog: what it found.
 #[track_caller]
-fn round(rig: &Rig) -> Value {
+pub(crate) fn round(rig: &Rig) -> Value {
     let answer = rig.as_operator("POST", "/api/watchdog").unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body["data"].clone()
@@ -77,7 +77,7 @@ fn a_rig_that_has_nothing_to_do_is_forgotten_sleeps_on_and_is_known_again_with_n
 }
 
 #[test]
-fn a_round_costs_a_rig_whose_alarm_is_set_no_statement_and_one_without_work_four() {
+fn a_round_costs_a_rig_whose_alarm_is_set_one_statement_and_one_whose_alarm_was_lost_five() {
     let world = World::start(|options| options.set("IDLE_ALARM_MS", 60_000));
     let rig = world.rig("cheap");
     rig.runs.open(&GATES);
@@ -92,12 +92,14 @@ fn a_round_costs_a_rig_whose_alarm_is_set_no_statement_and_one_without_work_four
     });
     assert_eq!(round(&rig)["asked"], 1);
     let counts = rig.debug("bench", "stats").unwrap().body;
-    assert_eq!((&counts["statements"], &counts["get_alarm"]), (&0.into(), &1.into()), "{counts}");
+    // What it knows of the switch of the deployment is compared with what it is told.
+    assert!(counts["statements"].as_u64() <= Some(1), "{counts}");
+    assert_eq!((&counts["get_alarm"], &counts["rows_written"]), (&1.into(), &0.into()), "{counts}");
     assert_eq!(rig.debug("fault", "alarm/lose").map(|it| it.status), Ok(200));
     rig.debug("bench", "stats").unwrap();
     assert_eq!(round(&rig)["woken"], 1);
     let counts = rig.debug("bench", "stats").unwrap().body;
-    assert!(counts["statements"].as_u64() <= Some(4), "{counts}");
+    assert!(counts["statements"].as_u64() <= Some(5), "{counts}");
     assert_eq!(counts["rows_written"], 0, "{counts}");
 }
 
