@@ -435,8 +435,9 @@ impl<'a> Batch<'a> {
         remove_tree(&tree).await.map_err(disk("removed", &tree))?;
         self.repo.run(&["worktree", "prune"]).await?;
         let path = tree.to_string_lossy();
-        let add = ["worktree", "add", "--quiet", "--detach", "--force", &path, &base.commit];
-        let added = self.repo.run(&add).await;
+        // Its files come when something is merged.
+        let add = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--force"];
+        let added = self.repo.run(&[&add[..], &[&path, &base.commit]].concat()).await;
         drop(lock);
         self.tree = Some(tree);
         added.map(drop)

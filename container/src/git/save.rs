@@ -14,7 +14,7 @@ use super::command::{GitError, disk};
 use super::names;
 use super::repo::{Push, Repo, remove_locks};
 use super::said::Pushed;
-use super::worktree::{Want, own_dir};
+use super::worktree::Want;
 
 /// Where what is not committed goes.
 fn wip(bead: &str, what: &str) -> String {
@@ -23,7 +23,7 @@ fn wip(bead: &str, what: &str) -> String {
 
 /// Keeps all of a run that is over; says in lines what came of it.
 pub(super) async fn save(repo: &Repo, dir: &Path, want: &Want) -> Result<Vec<String>, GitError> {
-    let Some(own) = own_dir(repo, dir).await else {
+    let Some(own) = repo.own_dir(dir) else {
         return Ok(vec!["git: the worktree is gone, nothing of it can be kept".to_owned()]);
     };
     remove_locks(&own).map_err(disk("cleared of locks", &own))?;
@@ -85,7 +85,7 @@ async fn plan(
         return Ok((None, false));
     }
     let object = ["cat-file", "-e", &remote];
-    let is_known = repo.ask_in(&repo.bare(), &object).await?.code == Some(0);
+    let is_known = repo.ask(&object).await?.code == Some(0);
     if is_known && (repo.contains(local, &remote).await? || repo.was_here(branch, &remote).await?) {
         return Ok((Some(push(Some(remote))), false));
     }
@@ -176,7 +176,7 @@ pub(super) async fn keep_leftovers(
     want: &Want,
     label: &str,
 ) -> Option<String> {
-    let own = own_dir(repo, dir).await?;
+    let own = repo.own_dir(dir)?;
     let name = format!("refs/heads/{}", want.branch);
     let keep = async {
         remove_locks(&own).map_err(disk("cleared of locks", &own))?;
