@@ -475,7 +475,14 @@ async fn read(
 ) {
     let mut lines = Lines::default();
     let mut chunk = vec![0; PIPE_READ_BYTES];
-    let push = |line| output.push(source, line, clock::now());
+    // A job's output is kept whole, and looked through in the end.
+    let is_looked_through = source == Source::Stdout && capture.is_none();
+    let push = |line, raw: &[u8]| {
+        if is_looked_through {
+            output.tells(raw);
+        }
+        output.push(source, line, clock::now());
+    };
     loop {
         match pipe.read(&mut chunk).await {
             Ok(0) | Err(_) => break,
@@ -488,8 +495,8 @@ async fn read(
             }
         }
     }
-    if let Some(line) = lines.finish() {
-        push(line);
+    if let Some((line, raw)) = lines.finish() {
+        push(line, &raw);
     }
 }
 

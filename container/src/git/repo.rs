@@ -335,6 +335,19 @@ impl Repo {
         Ok(said::tip(&said.out, name).map(str::to_owned))
     }
 
+    /// What the remote has under a name that ends with a slash, now.
+    pub(super) async fn remote_tips(&self, under: &str) -> Result<Vec<(String, String)>, GitError> {
+        let pattern = format!("{under}*");
+        let arguments = ["ls-remote", &self.url, &pattern];
+        let said = self.remote(&arguments).await?;
+        if said.code != Some(0) {
+            return Err(failed(&arguments, &said));
+        }
+        let tips = said.out.lines().filter_map(|line| line.split_once('\t'));
+        let tips = tips.filter(|(hash, name)| said::is_hash(hash) && name.starts_with(under));
+        Ok(tips.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect())
+    }
+
     /// What the clone has at a ref.
     pub(super) async fn tip(&self, name: &str) -> Result<Option<String>, GitError> {
         let name = format!("{name}^{{commit}}");

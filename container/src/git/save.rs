@@ -5,7 +5,8 @@
 //! refs/beadrig/wip/<bead>/<attempt>      pushed: a commit of all that is not committed, on top of the rest
 //! ```
 //!
-//! The worktree stays as it is, so that the next run here finds it so; the refs are for when this disk is gone.
+//! The worktree stays as it is, so that the next run here finds it so; the refs are for when this disk is gone, and go
+//! from the remote when the bead has landed.
 //! It must never overwrite what somebody else pushed.
 
 use std::path::Path;
@@ -18,7 +19,12 @@ use super::worktree::Want;
 
 /// Where what is not committed goes.
 fn wip(bead: &str, what: &str) -> String {
-    format!("refs/beadrig/wip/{}/{}", names::ref_part(bead), names::ref_part(what))
+    format!("{}{}", wip_of(bead), names::ref_part(what))
+}
+
+/// What the names of all such refs of a bead begin with.
+pub(super) fn wip_of(bead: &str) -> String {
+    format!("refs/beadrig/wip/{}/", names::ref_part(bead))
 }
 
 /// Keeps all of a run that is over; says in lines what came of it.
@@ -149,7 +155,7 @@ pub(super) async fn bring_back(
     want: &Want,
     start: &str,
 ) -> Option<String> {
-    let under = format!("refs/beadrig/wip/{}/", names::ref_part(&want.bead));
+    let under = wip_of(&want.bead);
     // From another disk. Without an answer there may still be something here.
     if let Err(error) = repo.fetch_refs(&format!("{under}*")).await {
         tracing::warn!(%error, "work in progress cannot be fetched");

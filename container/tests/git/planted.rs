@@ -61,7 +61,7 @@ async fn what_an_agent_plants_in_the_configuration_of_the_clone_is_not_run_by_th
     assert!(report.output_tail.is_some_and(|tail| tail.contains("planted\ngit: pushed")));
     assert_eq!(remote.file("refs/beadrig/wip/b-a1/1", "loose").as_deref(), Some("loose"));
     // The next run of the rig, its worktree, and two merges that need one each: on the same files, apart from it.
-    let work = "echo two > two; git -c core.fsmonitor= add two .gitattributes; git commit -qm two";
+    let work = "exec < /dev/null; echo two > two; git -c core.fsmonitor= add two .gitattributes; git commit -qm two";
     remote.branch("gt/other", "words", "1\n");
     let report = ran(&town, in_repo(&remote, "a1", 2, "true")).await;
     assert_eq!(report.exit_code, Some(0), "{report:?}");
