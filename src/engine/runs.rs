@@ -36,7 +36,14 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn new(state: State, reason: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), exit_code: None, output: None, cost: None, session: None }
+        Self {
+            state,
+            reason: reason.into(),
+            exit_code: None,
+            output: None,
+            cost: None,
+            session: None,
+        }
     }
 }
 

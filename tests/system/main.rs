@@ -29,6 +29,7 @@ mod access;
 mod bounds;
 mod faults;
 mod git;
+mod kept;
 mod kills;
 mod many;
 mod proxy;
