@@ -309,9 +309,10 @@ impl Climb<'_> {
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = meter.due();
-            let order = match early.take() {
-                Some(order) => Some(order),
-                None => tokio::select! {
+            let order = if let Some(order) = early.take() {
+                Some(order)
+            } else {
+                tokio::select! {
                     ended = child.wait() => return how(ended),
                     // A closed channel: the owner has dropped the run, which it does only when it is gone itself.
                     order = orders.recv(), if rung != Rung::Killed => Some(order.unwrap_or(Order::Kill)),
@@ -320,7 +321,7 @@ impl Climb<'_> {
                         self.check(&mut meter, Usage::default(), tell)
                     }
                     () = sleep_until(grace_over), if rung == Rung::Asked => Some(Order::Kill),
-                },
+                }
             };
             match order {
                 Some(Order::Term) if rung == Rung::Living => {
