@@ -24,6 +24,7 @@ fn report(attempt: i64, reason: &str) -> ExitReport {
         boot_id: None,
         output_tail: None,
         cost_usd_micros: None,
+        session_id: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn ended(attempt: i64, cost: Option<i64>, output: &str) -> ExitReport {
         boot_id: None,
         output_tail: Some(output.to_owned()),
         cost_usd_micros: cost,
+        session_id: Some("s-1".to_owned()),
     }
 }
 
@@ -37,7 +38,9 @@ fn a_bead_whose_runs_cost_what_they_may_is_not_started_again() {
     let id = rig.assigned("dear");
     run(&mut rig, Some(2_400_000), "");
     assert_eq!(rig.tell(&id), "open attempts=1 waiting=back_off");
-    run(&mut rig, None, r#"{"type":"result","total_cost_usd":2.61,"num_turns":9}"#);
+    assert_eq!(rig.bead(&id)["cost_usd"], "2.40");
+    // Only the container says what a run cost: what is in its output is not looked at.
+    run(&mut rig, Some(2_610_000), r#"{"type":"result","total_cost_usd":9}"#);
     assert_eq!(rig.tell(&id), "blocked attempts=2 failure=budget");
     let bead = rig.bead(&id);
     let said = "budget: its runs cost 5.01 USD, 5 USD of MAX_BUDGET_USD";
@@ -48,6 +51,10 @@ fn a_bead_whose_runs_cost_what_they_may_is_not_started_again() {
     // A person opens it again, and that is said.
     assert_eq!(rig.operator("POST", &format!("/beads/{id}/reopen"), "").0, 200);
     let events = rig.engine.store.events_of(&id).unwrap();
+    let exited = events.iter().find(|it| it.event == "agent_exited").unwrap();
+    let said = exited.data.as_deref().unwrap();
+    assert!(said.ends_with(": exited with code 1, 2.40 USD, session s-1"), "{said}");
+    assert_eq!(rig.bead(&id).get("cost_usd"), None);
     let reset = events.iter().find(|it| it.event == "attempts_reset").unwrap();
     let said = "ann reopened it: 2 attempts, 0 losses and 5.01 USD count no more";
     assert_eq!(reset.data.as_deref(), Some(said));

@@ -328,6 +328,7 @@ impl World {
             boot_id: None,
             output_tail: None,
             cost_usd_micros: None,
+            session_id: None,
         };
         self.twice(|world| {
             let said = Command::Exited(container(), start.agent_id.clone(), report.clone());

@@ -162,6 +162,7 @@ fn status_counts_and_tells_what_agents_do() {
             reason: None,
             started_at: "2026-11-20T03:42:00.000Z".into(),
             ended_at: None,
+            cost_usd: None,
         }),
         last_activity_at: Some("2026-11-20T03:44:00.000Z".into()),
         checkpoint: None,

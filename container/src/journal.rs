@@ -161,6 +161,7 @@ fn lost(boot_id: &str) -> ExitReport {
         exit_code: None,
         signal: None,
         cost_usd_micros: None,
+        session_id: None,
         boot_id: Some(boot_id.to_owned()),
         output_tail: None,
     }

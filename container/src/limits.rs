@@ -155,6 +155,10 @@ pub const JOB_BUDGET_USD_MAX: f64 = 1_000_000.0;
 /// An idempotency key, in bytes.
 pub const JOB_KEY_BYTES_MAX: usize = 512;
 
+/// What is held of a line of a run's output that looks like JSON, in bytes: a result has all that the agent said at
+/// last in it. One that is longer says nothing of its cost; 30 such lines at once are 8 MB.
+pub const RESULT_LINE_BYTES_MAX: usize = 256 * 1024;
+
 /// A session id that an agent gives, in characters.
 pub const SESSION_ID_CHARS_MAX: usize = 200;
 
@@ -282,6 +286,10 @@ pub const GATE_S_MAX: u64 = 7_200;
 
 /// The end of a gate's output that goes into the report.
 pub const GATE_TAIL_BYTES_MAX: usize = 4 * 1024;
+
+/// Refs of uncommitted work that are removed from the remote when a bead has landed. It has one for each run that left
+/// something, and 5 runs a day.
+pub const WIP_REFS_REMOVED_MAX: usize = 100;
 
 /// The files and hunks of a conflict that go into the report.
 pub const CONFLICT_BYTES_MAX: usize = 6 * 1024;

@@ -1,8 +1,9 @@
 //! Bytes in, lines of bounded length out.
 //!
-//! It never holds more than one line's worth, whatever comes; it never fails on what is not UTF-8.
+//! It never holds more than one line's worth, whatever comes; it never fails on what is not UTF-8. A line that looks
+//! like JSON is held longer than it is shown, for there may be an agent's result in it.
 
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::{LINE_BYTES_MAX, RESULT_LINE_BYTES_MAX};
 
 /// Splits a stream of bytes into lines.
 #[derive(Debug, Default)]
@@ -12,36 +13,44 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes the next bytes and hands out the lines that they complete.
-    pub fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
+    /// Takes the next bytes and hands out the lines that they complete: as they are shown, and as they came.
+    pub fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String, &[u8])) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             self.keep(&rest[..end]);
-            line(self.take());
+            let (text, raw) = self.take();
+            line(text, &raw);
             rest = &rest[end + 1..];
         }
         self.keep(rest);
     }
 
     /// The last line, if it did not end.
-    pub fn finish(&mut self) -> Option<String> {
+    pub fn finish(&mut self) -> Option<(String, Vec<u8>)> {
         (!self.line.is_empty()).then(|| self.take())
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let room = bytes.len().min(LINE_BYTES_MAX - self.line.len());
+        let max = match self.line.first().or(bytes.first()) {
+            Some(b'{' | b'[') => RESULT_LINE_BYTES_MAX,
+            _ => LINE_BYTES_MAX,
+        };
+        let room = bytes.len().min(max - self.line.len());
         self.line.extend_from_slice(&bytes[..room]);
         self.cut += (bytes.len() - room) as u64;
     }
 
-    fn take(&mut self) -> String {
-        let cut = std::mem::take(&mut self.cut);
-        let line = std::mem::take(&mut self.line);
-        if cut > 0 {
-            return format!("{}… [{cut} bytes cut]", String::from_utf8_lossy(&line));
-        }
-        let line = line.strip_suffix(b"\r").unwrap_or(&line);
-        String::from_utf8_lossy(line).into_owned()
+    fn take(&mut self) -> (String, Vec<u8>) {
+        let raw = std::mem::take(&mut self.line);
+        let shown = &raw[..raw.len().min(LINE_BYTES_MAX)];
+        let cut = std::mem::take(&mut self.cut) + (raw.len() - shown.len()) as u64;
+        let text = if cut > 0 {
+            format!("{}… [{cut} bytes cut]", String::from_utf8_lossy(shown))
+        } else {
+            let line = shown.strip_suffix(b"\r").unwrap_or(shown);
+            String::from_utf8_lossy(line).into_owned()
+        };
+        (text, raw)
     }
 }
 
@@ -53,9 +62,9 @@ mod tests {
         let mut lines = Lines::default();
         let mut out = Vec::new();
         for chunk in chunks {
-            lines.feed(chunk, |line| out.push(line));
+            lines.feed(chunk, |line, _| out.push(line));
         }
-        out.extend(lines.finish());
+        out.extend(lines.finish().map(|(line, _)| line));
         out
     }
 
@@ -80,13 +89,28 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_json_is_shown_as_any_line_and_handed_out_longer() {
+        let mut json = vec![b'{'; 3 * LINE_BYTES_MAX];
+        let (mut lines, mut told) = (Lines::default(), Vec::new());
+        json.push(b'\n');
+        lines.feed(&json[..10], |_, _| panic!("no line has ended"));
+        lines.feed(&json[10..], |line, raw| told.push((line, raw.len())));
+        let shown = format!("{}… [{} bytes cut]", "{".repeat(LINE_BYTES_MAX), 2 * LINE_BYTES_MAX);
+        assert_eq!(told, [(shown, 3 * LINE_BYTES_MAX)]);
+        for _ in 0..100 {
+            lines.feed(&json[..LINE_BYTES_MAX], |_, _| panic!("no line has ended"));
+        }
+        assert!(lines.line.capacity() <= 2 * RESULT_LINE_BYTES_MAX);
+    }
+
+    #[test]
     fn a_flood_without_an_end_takes_one_line_of_memory() {
         let mut lines = Lines::default();
         let chunk = vec![0; 64 * 1024];
         for _ in 0..100 {
-            lines.feed(&chunk, |_| panic!("no line has ended"));
+            lines.feed(&chunk, |_, _| panic!("no line has ended"));
         }
         assert!(lines.line.capacity() <= 2 * LINE_BYTES_MAX);
-        assert!(lines.finish().is_some_and(|line| line.ends_with("[6545408 bytes cut]")));
+        assert!(lines.finish().is_some_and(|(line, _)| line.ends_with("[6545408 bytes cut]")));
     }
 }

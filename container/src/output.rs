@@ -18,6 +18,7 @@ use beadrig::id::Millis;
 use beadrig::wire::container::Event;
 use tokio::sync::Notify;
 
+use crate::jobs::result::Told;
 use crate::limits::{
     EVENT_OVERHEAD_BYTES, OUTPUT_END_LINES_MAX, RING_BYTES_MAX, RING_LINES_MAX, TAIL_BYTES_MAX,
 };
@@ -30,6 +31,7 @@ pub struct Output {
     heard: AtomicU64,
     last_activity: AtomicI64,
     bytes_max: u64,
+    told: Mutex<Told>,
     news: Notify,
 }
 
@@ -108,6 +110,7 @@ impl Output {
             heard: AtomicU64::new(0),
             last_activity: AtomicI64::new(now.0),
             bytes_max,
+            told: Mutex::default(),
             news: Notify::new(),
         }
     }
@@ -116,6 +119,18 @@ impl Output {
     pub fn heard(&self, bytes: usize, now: Millis) {
         self.heard.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_activity.store(now.0, Ordering::Relaxed);
+    }
+
+    /// What the process said that it cost, and its session.
+    pub fn told(&self) -> Told {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks for that in a line of its standard output.
+    pub fn tells(&self, line: &[u8]) {
+        if matches!(line.first(), Some(b'{' | b'[')) {
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).hear(line);
+        }
     }
 
     /// Adds an event; the oldest ones make room.

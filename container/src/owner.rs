@@ -91,6 +91,7 @@ impl Slot {
 
 impl Owner {
     /// Nothing yet.
+    #[expect(clippy::too_many_arguments, reason = "all that it works with; each is given once")]
     pub(crate) fn new(
         config: Arc<Config>,
         identity: OsString,

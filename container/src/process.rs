@@ -309,9 +309,10 @@ impl Climb<'_> {
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = meter.due();
-            let order = match early.take() {
-                Some(order) => Some(order),
-                None => tokio::select! {
+            let order = if let Some(order) = early.take() {
+                Some(order)
+            } else {
+                tokio::select! {
                     ended = child.wait() => return how(ended),
                     // A closed channel: the owner has dropped the run, which it does only when it is gone itself.
                     order = orders.recv(), if rung != Rung::Killed => Some(order.unwrap_or(Order::Kill)),
@@ -320,7 +321,7 @@ impl Climb<'_> {
                         self.check(&mut meter, Usage::default(), tell)
                     }
                     () = sleep_until(grace_over), if rung == Rung::Asked => Some(Order::Kill),
-                },
+                }
             };
             match order {
                 Some(Order::Term) if rung == Rung::Living => {
@@ -475,7 +476,14 @@ async fn read(
 ) {
     let mut lines = Lines::default();
     let mut chunk = vec![0; PIPE_READ_BYTES];
-    let push = |line| output.push(source, line, clock::now());
+    // A job's output is kept whole, and looked through in the end.
+    let is_looked_through = source == Source::Stdout && capture.is_none();
+    let push = |line, raw: &[u8]| {
+        if is_looked_through {
+            output.tells(raw);
+        }
+        output.push(source, line, clock::now());
+    };
     loop {
         match pipe.read(&mut chunk).await {
             Ok(0) | Err(_) => break,
@@ -488,8 +496,8 @@ async fn read(
             }
         }
     }
-    if let Some(line) = lines.finish() {
-        push(line);
+    if let Some((line, raw)) = lines.finish() {
+        push(line, &raw);
     }
 }
 

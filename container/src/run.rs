@@ -158,6 +158,7 @@ impl Run {
     /// How it ended.
     pub fn report(&self, boot_id: &str) -> ExitReport {
         let exit = self.life.exit();
+        let told = self.output.told();
         ExitReport {
             status: self.life.outcome(),
             reason: self.life.reason().map(str::to_owned),
@@ -166,7 +167,8 @@ impl Run {
             signal: exit.signal,
             boot_id: Some(boot_id.to_owned()),
             output_tail: self.output.tail(),
-            cost_usd_micros: None,
+            cost_usd_micros: told.cost_micros,
+            session_id: told.session_id,
         }
     }
 }

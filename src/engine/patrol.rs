@@ -200,7 +200,7 @@ impl<S: Sql> Apply<'_, S> {
         match judgement {
             Judgement::Alive(activity) => drop(self.alive(&member, live, activity)?),
             Judgement::Over(state, reason, exit_code, output) => {
-                self.over(&member, live, End { state, reason, exit_code, output, cost: None })?;
+                self.over(&member, live, End { exit_code, output, ..End::new(state, reason) })?;
             }
             Judgement::Suspect => self.suspect(&member, live)?,
             Judgement::TooLong => self.dismiss(live, State::Timeout, "took too long")?,

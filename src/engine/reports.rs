@@ -173,5 +173,13 @@ fn end_of(report: &ExitReport) -> End {
         other => (State::Exited, format!("{other}: {how}")),
     };
     let cost = report.cost_usd_micros.filter(|it| *it >= 0);
-    End { state, reason, exit_code: report.exit_code, output: report.output_tail.clone(), cost }
+    let session = report.session_id.as_deref().filter(|id| !id.chars().any(char::is_control));
+    End {
+        state,
+        reason,
+        exit_code: report.exit_code,
+        output: report.output_tail.clone(),
+        cost,
+        session: session.map(|id| super::check::cut(id, limits::NAME_CHARS_MAX)),
+    }
 }

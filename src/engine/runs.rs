@@ -30,11 +30,20 @@ pub(super) struct End {
     pub(super) output: Option<String>,
     /// In millionths of a dollar.
     pub(super) cost: Option<i64>,
+    /// The agent's own name for it.
+    pub(super) session: Option<String>,
 }
 
 impl End {
     pub(super) fn new(state: State, reason: impl Into<String>) -> Self {
-        Self { state, reason: reason.into(), exit_code: None, output: None, cost: None }
+        Self {
+            state,
+            reason: reason.into(),
+            exit_code: None,
+            output: None,
+            cost: None,
+            session: None,
+        }
     }
 }
 
@@ -216,13 +225,18 @@ impl<S: Sql> Apply<'_, S> {
     pub(super) fn over(&mut self, member: &Member, live: &Attempt, end: End) -> Result<(), Error> {
         let mut after = self.step(live, Event::Gone(end.state))?;
         after.exit_code = end.exit_code;
-        let cost = end.cost.or_else(|| end.output.as_deref().and_then(cost_in));
-        after.cost_micros = cost.map(|it| it.min(limits::COST_MICROS_MAX));
+        after.cost_micros = end.cost.map(|it| it.min(limits::COST_MICROS_MAX));
         if live.state != State::Stopping {
             after.reason = Some(check::cut(&end.reason, limits::REASON_BYTES_MAX));
         }
         self.store().save_attempt(live, &after)?;
-        let data = format!("attempt {}: {}", live.number, end.reason);
+        let mut data = format!("attempt {}: {}", live.number, end.reason);
+        if let Some(cost) = after.cost_micros {
+            data.push_str(&format!(", {} USD", dollars(cost)));
+        }
+        if let Some(session) = &end.session {
+            data.push_str(&format!(", session {session}"));
+        }
         let state = (Some(live.state.as_str()), Some(after.state.as_str()));
         self.event(&live.bead, &live.agent, "agent_exited", state, Some(data))?;
         if after.state == State::Failed {
@@ -457,14 +471,6 @@ fn over_budget(bead: &Bead, settings: &Settings) -> Option<String> {
     (max > 0 && spent >= max).then(|| {
         format!("budget: its runs cost {} USD, {} USD {whose}", dollars(spent), dollars(max))
     })
-}
-
-/// The cost that the output of a run names, as an agent's JSON result has it.
-fn cost_in(output: &str) -> Option<i64> {
-    let (_, rest) = output.rsplit_once("\"total_cost_usd\":")?;
-    let rest = rest.trim_start();
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    micros(&rest[..end])
 }
 
 fn last_line(output: &str) -> Option<String> {

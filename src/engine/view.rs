@@ -13,6 +13,7 @@ use crate::command::Error;
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::Refusal;
+use crate::settings::dollars;
 use crate::store::{BeadFilter, Blocker, Member, Sql};
 use crate::wire::rig::{
     AgentView, AttemptView, BeadView, BreakerView, Failure, NoteView, RigStatus, Waiting,
@@ -139,6 +140,7 @@ impl<S: Sql> Engine<S> {
             due_at: bead.due_at.map(|at| at.to_string()),
             defer_until: bead.defer_until.map(|at| at.to_string()),
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            cost_usd: (bead.ties.cost_micros > 0).then(|| dollars(bead.ties.cost_micros)),
             created_at: bead.created_at.to_string(),
             created_by: bead.created_by,
             updated_at: bead.updated_at.to_string(),
@@ -338,6 +340,7 @@ fn attempt_view(attempt: Attempt) -> AttemptView {
         reason: attempt.reason,
         started_at: attempt.asked_at.to_string(),
         ended_at: attempt.ended_at.map(|at| at.to_string()),
+        cost_usd: attempt.cost_micros.map(dollars),
     }
 }
 

@@ -366,10 +366,13 @@ pub struct ExitReport {
     /// The last lines of its output, at most 4 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tail: Option<String>,
-    /// What the run cost, in millionths of a dollar, if it is known. Without it the rig looks for `"total_cost_usd":`
-    /// in the output, as an agent's JSON result has it.
+    /// What the run cost, in millionths of a dollar, if its agent said so: the last line of its standard output that
+    /// is JSON with `total_cost_usd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd_micros: Option<i64>,
+    /// The agent's own name for what it did, for its `--resume`, where it said one (`session_id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
 }
 
 /// Whether the command succeeded.

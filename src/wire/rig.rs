@@ -44,6 +44,9 @@ pub struct BeadView {
     pub defer_until: Option<String>,
     /// Runs in the last 24 h that count against the bead.
     pub attempts: u32,
+    /// What its runs cost since a person last opened it, in dollars, if they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
     /// When it was made.
     pub created_at: String,
     /// By whom.
@@ -305,6 +308,9 @@ pub struct AttemptView {
     pub started_at: String,
     /// When it ended.
     pub ended_at: Option<String>,
+    /// What it cost, in dollars, once its end said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
 }
 
 /// Makes an agent.

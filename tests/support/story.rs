@@ -274,6 +274,7 @@ impl Story {
             boot_id: None,
             output_tail: Some("thread 'main' panicked\n".to_owned()),
             cost_usd_micros: None,
+            session_id: None,
         };
         if reported { self.apply(Command::Exited(container(), id, report)) } else { Ok(()) }
     }

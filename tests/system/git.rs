@@ -11,7 +11,7 @@ use crate::support::{LATER, SOON, World, agent, until};
 
 /// Runs git, which must succeed, with no settings but these.
 #[track_caller]
-fn git(dir: &Path, args: &[&str]) -> String {
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let mut command = Command::new("git");
     command.current_dir(dir).args(args);
     for name in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"] {
@@ -30,7 +30,7 @@ fn git(dir: &Path, args: &[&str]) -> String {
 }
 
 /// A bare repository with one commit on `main`: two files of one line.
-fn repository(dir: &Path) -> String {
+pub(crate) fn repository(dir: &Path) -> String {
     let (bare, work) = (dir.join("origin.git"), dir.join("seed"));
     git(dir, &["init", "--quiet", "--bare", "--initial-branch=main", "origin.git"]);
     git(dir, &["clone", "--quiet", "origin.git", "seed"]);
@@ -45,7 +45,7 @@ fn repository(dir: &Path) -> String {
 }
 
 #[track_caller]
-fn configure(rig: &Rig, patch: &Value) {
+pub(crate) fn configure(rig: &Rig, patch: &Value) {
     let answer = rig.operator("PATCH", "/config", &patch.to_string()).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
 }

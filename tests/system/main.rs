@@ -39,6 +39,7 @@ mod faults;
 mod generated;
 mod git;
 mod idle;
+mod kept;
 mod kills;
 mod many;
 mod proxy;

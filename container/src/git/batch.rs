@@ -30,7 +30,9 @@ use super::said::Pushed;
 use super::save;
 use super::sift::{Assembled, Bench, Sifted, sift};
 use super::worktree::{Want, no_such_branch};
-use crate::limits::{GIT_BRANCH_WAIT_MS_MAX, GIT_RETRY_MS, MERGE_LAND_TRIES_MAX};
+use crate::limits::{
+    GIT_BRANCH_WAIT_MS_MAX, GIT_RETRY_MS, MERGE_LAND_TRIES_MAX, WIP_REFS_REMOVED_MAX,
+};
 
 /// One request at work.
 pub(super) struct Batch<'a> {
@@ -394,12 +396,18 @@ impl<'a> Batch<'a> {
         let _lock = self.repo.lock().await;
         let remote = self.repo.tip(&format!("refs/remotes/origin/{branch}")).await?;
         let is_default = *branch == base.branch;
-        if let Some(remote) = remote.filter(|_| !is_default) {
-            let to = format!("refs/heads/{branch}");
-            let push = Push { commit: None, to, expected: Some(remote) };
-            if let [Pushed::Moved(why) | Pushed::Refused(why)] = &self.repo.push(&[push]).await?[..]
-            {
-                tracing::warn!(branch, why, "a merged branch is left on the remote");
+        let name = format!("refs/heads/{branch}");
+        let gone = remote.filter(|_| !is_default).map(|remote| (name, remote));
+        // What its runs had not committed was for the next run, and there is none.
+        let wip = self.repo.remote_tips(&save::wip_of(&entry.bead_id)).await?;
+        let gone = gone.into_iter().chain(wip.into_iter().take(WIP_REFS_REMOVED_MAX));
+        let push = |(to, remote)| Push { commit: None, to, expected: Some(remote) };
+        let pushes: Vec<Push> = gone.map(push).collect();
+        if !pushes.is_empty() {
+            for (Push { to, .. }, result) in pushes.iter().zip(self.repo.push(&pushes).await?) {
+                if let Pushed::Moved(why) | Pushed::Refused(why) = result {
+                    tracing::warn!(to, why, "a ref of merged work is left on the remote");
+                }
             }
         }
         if self.repo.is_busy(branch) {
@@ -435,8 +443,9 @@ impl<'a> Batch<'a> {
         remove_tree(&tree).await.map_err(disk("removed", &tree))?;
         self.repo.run(&["worktree", "prune"]).await?;
         let path = tree.to_string_lossy();
-        let add = ["worktree", "add", "--quiet", "--detach", "--force", &path, &base.commit];
-        let added = self.repo.run(&add).await;
+        // Its files come when something is merged.
+        let add = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--force"];
+        let added = self.repo.run(&[&add[..], &[&path, &base.commit]].concat()).await;
         drop(lock);
         self.tree = Some(tree);
         added.map(drop)

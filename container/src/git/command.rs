@@ -101,6 +101,8 @@ impl Setting {
             own("GIT_LFS_SKIP_SMUDGE", "1"),
             own("GIT_ALLOW_PROTOCOL", "file:http:https:ssh"),
             own("GIT_OPTIONAL_LOCKS", "0"),
+            // What is checked must be what is pushed.
+            own("GIT_NO_REPLACE_OBJECTS", "1"),
             own("GIT_EDITOR", "true"),
             own("GIT_PAGER", "cat"),
             own("GIT_AUTHOR_NAME", "beadrig"),
@@ -130,7 +132,7 @@ impl Setting {
     }
 }
 
-/// Settings that a repository cannot change: an agent can write the configuration of the clone that it works in.
+/// Settings that a repository cannot change. What an agent sets in its clone is not read anyway (`own.rs`).
 const OVERRIDES: [(&str, &str); 11] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),

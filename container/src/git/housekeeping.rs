@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::command::{GitError, disk};
 use super::repo::{Repo, remove_tree};
 use super::save;
-use super::worktree::{Want, own_dir};
+use super::worktree::Want;
 use crate::limits::{GIT_KEEP_HOUSE_S, GIT_UNUSED_S_MAX};
 
 /// Begins it, if it is time.
@@ -28,7 +28,7 @@ pub(super) fn begin(repo: &Repo) {
 /// Removes worktrees that were not used for this long, and packs objects if there are many.
 async fn clean(repo: &Repo, unused: Duration) -> Result<(), GitError> {
     for tree in super::children(&repo.trees()).map_err(disk("read", &repo.trees()))? {
-        let Some(own) = own_dir(repo, &tree).await else { continue };
+        let Some(own) = repo.own_dir(&tree) else { continue };
         if age(&own).is_some_and(|age| age >= unused) {
             remove(repo, &tree).await?;
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/git/<rig>/<hash of the url>/repo.git     one bare clone, all worktrees share it
+//!                                   /own.git       the same, with the service's own configuration
 //!                                   /trees/<branch>  where an agent works
 //!                                   /merge/<n>       where a merge is tried; gone after it
 //!
@@ -22,6 +23,7 @@ mod housekeeping;
 pub mod merger;
 pub mod names;
 pub mod outcome;
+mod own;
 mod place;
 mod repo;
 mod resolve;
@@ -64,7 +66,10 @@ impl Git {
             for home in children(&rig)? {
                 match fs::remove_dir_all(home.join("merge")) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => repo::remove_locks(&home.join("repo.git"))?,
+                    _ => {
+                        repo::remove_locks(&home.join("repo.git"))?;
+                        repo::remove_locks(&home.join("own.git"))?;
+                    }
                 }
             }
         }

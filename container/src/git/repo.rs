@@ -5,8 +5,8 @@
 //!            broken (a killed service, a full disk) --removed--> none
 //! ```
 //!
-//! The remote is always given by the address that came with the request, so what an agent does to the clone's
-//! configuration sends nothing elsewhere. It must never push without saying what it expects to find.
+//! The remote is always given by the address that came with the request, and what an agent sets in the clone is not
+//! read (`own.rs`), so it sends nothing elsewhere. It must never push without saying what it expects to find.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,6 +24,7 @@ use super::Git;
 use super::command::{self, GitError, Said, Setting, disk, failed};
 use super::housekeeping;
 use super::names;
+use super::own;
 use super::said::{self, Pushed};
 use crate::limits::{GIT_LOCAL_MS_MAX, GIT_REMOTE_MS_MAX, GIT_RETRY_MS, GIT_UNUSED_S_MAX};
 
@@ -169,24 +170,52 @@ impl Repo {
         }
     }
 
+    /// Where git keeps what only this worktree has; nothing if it is no worktree of this clone.
+    pub(super) fn own_dir(&self, tree: &Path) -> Option<PathBuf> {
+        own::dir_of(tree, &self.bare())
+    }
+
+    /// The clone as the service's own commands see it.
+    fn own(&self) -> PathBuf {
+        self.home.dir.join("own.git")
+    }
+
+    fn at_clone(&self) -> Setting {
+        self.setting.clone().with("GIT_DIR", self.own())
+    }
+
+    fn at_tree(&self, tree: &Path) -> Result<Setting, GitError> {
+        let Some(dir) = self.own_dir(tree) else {
+            let what = format!("{} is no worktree any more", tree.display());
+            return Err(GitError::Refused(what));
+        };
+        let setting = self.setting.clone().with("GIT_DIR", dir).with("GIT_WORK_TREE", tree);
+        Ok(setting.with("GIT_COMMON_DIR", self.own()))
+    }
+
     /// Runs git in the clone.
     pub(super) async fn run(&self, arguments: &[&str]) -> Result<String, GitError> {
-        self.run_in(&self.bare(), arguments).await
+        command::run(&self.at_clone(), &self.own(), arguments, GIT_LOCAL_MS_MAX).await
+    }
+
+    /// Runs git in the clone, where a no is an answer too.
+    pub(super) async fn ask(&self, arguments: &[&str]) -> Result<Said, GitError> {
+        command::ask(&self.at_clone(), &self.own(), arguments, GIT_LOCAL_MS_MAX).await
     }
 
     /// Runs git in a worktree.
-    pub(super) async fn run_in(&self, dir: &Path, arguments: &[&str]) -> Result<String, GitError> {
-        command::run(&self.setting, dir, arguments, GIT_LOCAL_MS_MAX).await
+    pub(super) async fn run_in(&self, tree: &Path, arguments: &[&str]) -> Result<String, GitError> {
+        command::run(&self.at_tree(tree)?, tree, arguments, GIT_LOCAL_MS_MAX).await
     }
 
     /// Runs git in a worktree, where a no is an answer too.
-    pub(super) async fn ask_in(&self, dir: &Path, arguments: &[&str]) -> Result<Said, GitError> {
-        command::ask(&self.setting, dir, arguments, GIT_LOCAL_MS_MAX).await
+    pub(super) async fn ask_in(&self, tree: &Path, arguments: &[&str]) -> Result<Said, GitError> {
+        command::ask(&self.at_tree(tree)?, tree, arguments, GIT_LOCAL_MS_MAX).await
     }
 
     /// Runs git in the clone, and it talks to the remote.
     async fn remote(&self, arguments: &[&str]) -> Result<Said, GitError> {
-        command::ask(&self.setting, &self.bare(), arguments, GIT_REMOTE_MS_MAX).await
+        command::ask(&self.at_clone(), &self.own(), arguments, GIT_REMOTE_MS_MAX).await
     }
 
     /// Makes the clone if it is not there, and fetches, unless somebody else has done that since it was asked for.
@@ -195,11 +224,14 @@ impl Repo {
         self.git.check().await?;
         self.not_our_own()?;
         let bare = self.bare();
+        let is_bare = ["rev-parse", "--is-bare-repository"];
         let is_whole = bare.join("HEAD").exists()
-            && self.run(&["rev-parse", "--is-bare-repository"]).await.is_ok();
+            && command::run(&self.setting, &bare, &is_bare, GIT_LOCAL_MS_MAX).await.is_ok();
         if !is_whole {
             self.create().await?;
         }
+        let own = self.own();
+        own::make(&own, &bare).map_err(disk("made", &own))?;
         let used = self.home.dir.join("used");
         fs::write(&used, "").map_err(disk("written", &used))?;
         housekeeping::begin(self);
@@ -236,14 +268,16 @@ impl Repo {
             remove_tree(dir).await.map_err(disk("removed", dir))?;
         }
         let path = new.to_string_lossy();
-        self.run_in(&homes[0], &["init", "--quiet", "--bare", "--template=", &path]).await?;
+        let init = ["init", "--quiet", "--bare", "--template=", &path];
+        command::run(&self.setting, &homes[0], &init, GIT_LOCAL_MS_MAX).await?;
         for (name, value) in [
             ("remote.origin.url", self.url.as_str()),
             ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
             ("core.logAllRefUpdates", "true"),
             ("push.default", "current"),
         ] {
-            self.run_in(&new, &["config", name, value]).await?;
+            let set = ["config", name, value];
+            command::run(&self.setting, &new, &set, GIT_LOCAL_MS_MAX).await?;
         }
         fs::rename(&new, &bare).map_err(disk("put in its place", &new))
     }
@@ -301,11 +335,24 @@ impl Repo {
         Ok(said::tip(&said.out, name).map(str::to_owned))
     }
 
+    /// What the remote has under a name that ends with a slash, now.
+    pub(super) async fn remote_tips(&self, under: &str) -> Result<Vec<(String, String)>, GitError> {
+        let pattern = format!("{under}*");
+        let arguments = ["ls-remote", &self.url, &pattern];
+        let said = self.remote(&arguments).await?;
+        if said.code != Some(0) {
+            return Err(failed(&arguments, &said));
+        }
+        let tips = said.out.lines().filter_map(|line| line.split_once('\t'));
+        let tips = tips.filter(|(hash, name)| said::is_hash(hash) && name.starts_with(under));
+        Ok(tips.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect())
+    }
+
     /// What the clone has at a ref.
     pub(super) async fn tip(&self, name: &str) -> Result<Option<String>, GitError> {
         let name = format!("{name}^{{commit}}");
         let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
-        let said = self.ask_in(&self.bare(), &arguments).await?;
+        let said = self.ask(&arguments).await?;
         let hash = said.out.trim();
         Ok((said.code == Some(0) && said::is_hash(hash)).then(|| hash.to_owned()))
     }
@@ -313,7 +360,7 @@ impl Repo {
     /// Whether everything of `one` is in `other`.
     pub(super) async fn contains(&self, other: &str, one: &str) -> Result<bool, GitError> {
         let arguments = ["merge-base", "--is-ancestor", one, other];
-        let said = self.ask_in(&self.bare(), &arguments).await?;
+        let said = self.ask(&arguments).await?;
         match said.code {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
@@ -324,7 +371,7 @@ impl Repo {
     /// Whether a branch was once at this commit here: then who moved it on knew of it.
     pub(super) async fn was_here(&self, branch: &str, commit: &str) -> Result<bool, GitError> {
         let name = format!("refs/heads/{branch}");
-        let said = self.ask_in(&self.bare(), &["log", "-g", "--format=%H", &name, "--"]).await?;
+        let said = self.ask(&["log", "-g", "--format=%H", &name, "--"]).await?;
         Ok(said.out.lines().any(|line| line == commit))
     }
 

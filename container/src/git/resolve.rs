@@ -1,8 +1,8 @@
 //! Which commit of a branch is merged: here and on the remote there can be two.
 
 use super::command::GitError;
-use super::names::ref_part;
 use super::repo::Repo;
+use super::save::wip_of;
 use crate::limits::MERGE_SEARCH_MAX;
 
 /// Where a branch is.
@@ -61,7 +61,7 @@ pub(super) async fn landed(
 
 /// Where uncommitted work of a bead is kept here, for the message that says that there is nothing to merge.
 pub(super) async fn kept(repo: &Repo, bead: &str) -> Result<Option<String>, GitError> {
-    let under = format!("refs/beadrig/wip/{}/", ref_part(bead));
+    let under = wip_of(bead);
     let arguments =
         ["for-each-ref", "--count=1", "--sort=-creatordate", "--format=%(refname)", &under];
     let found = repo.run(&arguments).await?;

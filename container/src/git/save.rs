@@ -5,7 +5,8 @@
 //! refs/beadrig/wip/<bead>/<attempt>      pushed: a commit of all that is not committed, on top of the rest
 //! ```
 //!
-//! The worktree stays as it is, so that the next run here finds it so; the refs are for when this disk is gone.
+//! The worktree stays as it is, so that the next run here finds it so; the refs are for when this disk is gone, and go
+//! from the remote when the bead has landed.
 //! It must never overwrite what somebody else pushed.
 
 use std::path::Path;
@@ -14,16 +15,21 @@ use super::command::{GitError, disk};
 use super::names;
 use super::repo::{Push, Repo, remove_locks};
 use super::said::Pushed;
-use super::worktree::{Want, own_dir};
+use super::worktree::Want;
 
 /// Where what is not committed goes.
 fn wip(bead: &str, what: &str) -> String {
-    format!("refs/beadrig/wip/{}/{}", names::ref_part(bead), names::ref_part(what))
+    format!("{}{}", wip_of(bead), names::ref_part(what))
+}
+
+/// What the names of all such refs of a bead begin with.
+pub(super) fn wip_of(bead: &str) -> String {
+    format!("refs/beadrig/wip/{}/", names::ref_part(bead))
 }
 
 /// Keeps all of a run that is over; says in lines what came of it.
 pub(super) async fn save(repo: &Repo, dir: &Path, want: &Want) -> Result<Vec<String>, GitError> {
-    let Some(own) = own_dir(repo, dir).await else {
+    let Some(own) = repo.own_dir(dir) else {
         return Ok(vec!["git: the worktree is gone, nothing of it can be kept".to_owned()]);
     };
     remove_locks(&own).map_err(disk("cleared of locks", &own))?;
@@ -85,7 +91,7 @@ async fn plan(
         return Ok((None, false));
     }
     let object = ["cat-file", "-e", &remote];
-    let is_known = repo.ask_in(&repo.bare(), &object).await?.code == Some(0);
+    let is_known = repo.ask(&object).await?.code == Some(0);
     if is_known && (repo.contains(local, &remote).await? || repo.was_here(branch, &remote).await?) {
         return Ok((Some(push(Some(remote))), false));
     }
@@ -149,7 +155,7 @@ pub(super) async fn bring_back(
     want: &Want,
     start: &str,
 ) -> Option<String> {
-    let under = format!("refs/beadrig/wip/{}/", names::ref_part(&want.bead));
+    let under = wip_of(&want.bead);
     // From another disk. Without an answer there may still be something here.
     if let Err(error) = repo.fetch_refs(&format!("{under}*")).await {
         tracing::warn!(%error, "work in progress cannot be fetched");
@@ -176,7 +182,7 @@ pub(super) async fn keep_leftovers(
     want: &Want,
     label: &str,
 ) -> Option<String> {
-    let own = own_dir(repo, dir).await?;
+    let own = repo.own_dir(dir)?;
     let name = format!("refs/heads/{}", want.branch);
     let keep = async {
         remove_locks(&own).map_err(disk("cleared of locks", &own))?;

@@ -13,7 +13,7 @@
 //! A new worktree gets back what the last run had not committed, if that was on top of the same commit.
 //! It must never throw away what is only here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::time::Instant;
 
@@ -55,7 +55,9 @@ pub(super) async fn prepare(repo: &Repo, want: &Want) -> Result<Vec<String>, Git
     repo.run(&["update-ref", "--create-reflog", &name, &start]).await?;
     let path = dir.to_string_lossy();
     // By force: an agent may have the branch checked out in its own worktree.
-    repo.run(&["worktree", "add", "--quiet", "--force", &path, &want.branch]).await?;
+    let add = ["worktree", "add", "--quiet", "--no-checkout", "--force", &path, &want.branch];
+    repo.run(&add).await?;
+    repo.run_in(&dir, &["reset", "--quiet", "--hard"]).await?;
     notes.extend(save::bring_back(repo, &dir, want, &start).await);
     Ok(notes)
 }
@@ -67,7 +69,7 @@ fn label(want: &Want) -> String {
 
 /// Whether a directory is a worktree on its branch, with nothing half done in it.
 async fn is_usable(repo: &Repo, dir: &Path, branch: &str) -> bool {
-    let Some(own) = own_dir(repo, dir).await else { return false };
+    let Some(own) = repo.own_dir(dir) else { return false };
     if remove_locks(&own).is_err() {
         return false;
     }
@@ -81,22 +83,6 @@ async fn is_usable(repo: &Repo, dir: &Path, branch: &str) -> bool {
         && repo.run_in(dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok()
         // A broken index shows here.
         && repo.run_in(dir, &["ls-files", "--unmerged"]).await.is_ok()
-}
-
-/// Where git keeps what only this worktree has; nothing if it is no worktree of this clone.
-pub(super) async fn own_dir(repo: &Repo, dir: &Path) -> Option<PathBuf> {
-    if !dir.join(".git").is_file() {
-        return None;
-    }
-    let asked =
-        ["rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir", "--git-dir"];
-    let said = repo.run_in(dir, &asked).await.ok()?;
-    let mut lines = said.lines().map(PathBuf::from);
-    let (top, common, own) = (lines.next()?, lines.next()?, lines.next()?);
-    let same = |one: &Path, other: &Path| {
-        one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
-    };
-    (same(&top, dir) && same(&common, &repo.bare())).then_some(own)
 }
 
 /// Takes what the remote's branch has more, if there is nothing here that it has not.

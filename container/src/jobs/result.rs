@@ -16,6 +16,21 @@ pub struct Told {
     pub session_id: Option<String>,
 }
 
+impl Told {
+    /// Takes what a line of output says, which came after all that was heard so far.
+    pub fn hear(&mut self, line: &[u8]) {
+        let has = |word: &[u8]| line.windows(word.len()).any(|part| part == word);
+        let has_cost = has(b"\"total_cost_usd\"");
+        // Each message of a stream names the session; the first says it.
+        if !has_cost && (self.session_id.is_some() || !has(b"\"session_id\"")) {
+            return;
+        }
+        let Self { cost_micros, session_id } = read(&String::from_utf8_lossy(line));
+        self.cost_micros = cost_micros.or(self.cost_micros);
+        self.session_id = session_id.or(self.session_id.take());
+    }
+}
+
 /// Reads the result in an agent's standard output: all of it as JSON (an object, or a list with the result at its
 /// end), or the last line that is an object.
 pub fn read(output: &str) -> Told {
@@ -100,6 +115,20 @@ mod tests {
         ] {
             assert_eq!(read(text), Told { cost_micros: cost, session_id: None }, "{text}");
         }
+    }
+
+    #[test]
+    fn heard_line_by_line_the_last_cost_counts_and_a_run_that_was_ended_has_its_session() {
+        let mut told = Told::default();
+        told.hear(br#"{"type":"system","subtype":"init","session_id":"s-1"}"#);
+        assert_eq!(told, Told { cost_micros: None, session_id: Some("s-1".to_owned()) });
+        told.hear(br#"{"type":"assistant","message":"total_cost_usd","session_id":"s-1"}"#);
+        told.hear(br#"{"type":"result","total_cost_usd":0.5,"session_id":"s-2"}"#);
+        told.hear(br#"[{"type":"result","total_cost_usd":0.75}]"#);
+        for torn in [&b"{\"total_cost_usd\":9"[..], b"{\"total_cost_usd\":\xff}", b"[", b""] {
+            told.hear(torn);
+        }
+        assert_eq!(told, of(750_000, "s-2"));
     }
 
     fn json() -> impl Strategy<Value = Value> {

@@ -27,6 +27,9 @@ struct Server {
     wanted: Arc<Mutex<Vec<(String, String)>>>,
     /// Repository and what was shown for it.
     shown: Arc<Mutex<BTreeSet<(String, String)>>>,
+    /// Where whoever has shown the right token is sent, and how many were asked for one.
+    elsewhere: Arc<Mutex<Option<String>>>,
+    asked: Arc<Mutex<u32>>,
 }
 
 impl Server {
@@ -42,6 +45,8 @@ impl Server {
             root: Arc::new(root),
             wanted: Arc::new(Mutex::new(wanted)),
             shown: Arc::default(),
+            elsewhere: Arc::default(),
+            asked: Arc::default(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -79,12 +84,22 @@ async fn serve(State(server): State<Server>, request: Request) -> Response<Body>
         let shown = token.unwrap_or("something else").to_owned();
         server.shown.lock().unwrap().insert((name.clone(), shown));
     }
+    let elsewhere = server.elsewhere.lock().unwrap().clone();
+    let sends = |to: &String| format!("{to}{}", parts.uri);
+    let moved = |to| Response::builder().status(StatusCode::FOUND).header("location", to);
+    if let Some(to) = elsewhere.as_ref().filter(|_| name.starts_with("moved")) {
+        return moved(sends(to)).body(Body::empty()).unwrap();
+    }
     if !wanted.iter().any(|(repo, token)| *repo == name && basic(token) == shown) {
+        *server.asked.lock().unwrap() += 1;
         return Response::builder()
             .status(StatusCode::UNAUTHORIZED)
             .header("www-authenticate", "Basic realm=\"git\"")
             .body(Body::from("who are you"))
             .unwrap();
+    }
+    if let Some(to) = elsewhere {
+        return moved(sends(&to)).body(Body::empty()).unwrap();
     }
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let mut child = Command::new("git")
@@ -192,6 +207,31 @@ async fn a_new_token_counts_without_a_restart_and_an_old_one_is_a_failed_fetch()
     ran(&town, request("ra", &url, "new-token-77", 3, script)).await;
     assert_ne!(a.at("gt/Toast/b-ra"), first);
     assert_eq!(a.file("gt/Toast/b-ra", "file").as_deref(), Some("1\n1"));
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_is_not_shown_the_token_of_the_first() {
+    let (town, a) = (Town::new().await, Remote::new());
+    let (thief, at_thief) = Server::new(&[("a", &a, TOKEN_B), ("moved", &a, TOKEN_B)]).await;
+    let (server, url) = Server::new(&[("a", &a, TOKEN_A)]).await;
+    *server.elsewhere.lock().unwrap() = Some(at_thief);
+    // Sent away at once, and sent away after the token was shown.
+    for (agent, name) in [("moved", "moved"), ("a", "a")] {
+        let before = *thief.asked.lock().unwrap();
+        let url = format!("{url}/{name}.git");
+        let report = ran(&town, request(agent, &url, TOKEN_A, 1, "true")).await;
+        assert_eq!(report.reason.as_deref(), Some("spawn_failed"), "{report:?}");
+        assert!(*thief.asked.lock().unwrap() > before, "{name} did not get there: {report:?}");
+        let mut asked = merge(&a, &["gt/Toast/b"]);
+        asked["gitUrl"] = json!(url);
+        asked["entries"][0]["entryId"] = json!(format!("e-{name}"));
+        asked["envVars"] = json!({"GIT_TOKEN": TOKEN_A});
+        ask(&town, asked).await;
+        let report = outcome(&town, &format!("e-{name}")).await;
+        assert_eq!(report.reason, Some(MergeReason::FetchFailed));
+    }
+    assert_eq!(thief.shown(), []);
+    assert_eq!(server.shown(), [("a".to_owned(), TOKEN_A.to_owned())]);
 }
 
 #[tokio::test]

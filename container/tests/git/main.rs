@@ -10,6 +10,7 @@ mod credentials;
 mod forms;
 mod merges;
 mod outcomes;
+mod planted;
 mod program;
 mod remote;
 mod runs;

@@ -47,6 +47,25 @@ async fn of_five_branches_with_one_bad_four_land_in_four_runs_of_the_gates() {
 }
 
 #[tokio::test]
+async fn what_the_runs_of_a_bead_had_not_committed_leaves_the_remote_when_it_has_landed() {
+    let (town, remote) = (Town::new().await, Remote::new());
+    for attempt in 1..=2 {
+        let script = "echo x >> x; git add x; git commit -qm x; date +%N > loose";
+        ran(&town, in_repo(&remote, "a1", attempt, script)).await;
+    }
+    ran(&town, in_repo(&remote, "a10", 1, "echo loose > loose")).await;
+    let wip = ["a1/1", "a1/2", "a10/1"].map(|name| format!("refs/beadrig/wip/b-{name}"));
+    assert!(wip.iter().all(|name| remote.refs().contains(name)), "{:?}", remote.refs());
+    let mut request = merge(&remote, &["gt/a1/b-a1"]);
+    request["entries"][0]["beadId"] = json!("b-a1");
+    ask(&town, request).await;
+    assert_eq!(outcome(&town, "e-b-a1").await.reason, Some(Merged));
+    // That of another bead stays.
+    let left = ["refs/beadrig/wip/b-a10/1", "refs/heads/main"];
+    until(async || if remote.refs() == left { Ok(()) } else { Err(remote.refs()) }).await;
+}
+
+#[tokio::test]
 async fn two_that_conflict_with_each_other_one_lands_and_the_other_is_told_even_if_the_first_is_bad()
  {
     let (town, remote) = (Town::new().await, Remote::new());

@@ -74,3 +74,20 @@ async fn a_run_that_comes_up_is_announced_at_once() {
     let (_, health) = town.get("/health").await;
     assert_eq!(json!(beats.boot_id), health["bootId"]);
 }
+
+#[tokio::test]
+async fn a_report_says_what_the_run_cost_and_its_session_however_long_the_result_is() {
+    let town = Town::new().await;
+    let result = r#"{"type":"result","result":"'$(head -c 20000 /dev/zero | tr "\0" x)'","total_cost_usd":0.25,"session_id":"s-1"}"#;
+    town.run("a1", 1, &format!("echo '{result}'; seq 3000; exit 3")).await;
+    let report = town.report("a1", 1).await;
+    assert_eq!((report.exit_code, report.cost_usd_micros), (Some(3), Some(250_000)));
+    assert_eq!(report.session_id.as_deref(), Some("s-1"));
+    // One that is ended before its result has a session all the same; what it says of others is not its own.
+    let script = r#"echo '{"type":"system","session_id":"s-2"}'; echo '{"total_cost_usd":9}' >&2; echo up; exec sleep 600"#;
+    town.run("a1", 2, script).await;
+    town.hears("a1", "up").await;
+    town.post("/agents/a1/stop", json!({})).await;
+    let report = town.report("a1", 2).await;
+    assert_eq!((report.cost_usd_micros, report.session_id.as_deref()), (None, Some("s-2")));
+}
