@@ -11,7 +11,7 @@ use crate::rig::Rig;
 use crate::support::{LATER, World, agent, until};
 
 /// A service that is told to end is gone after this long; the platform kills it later.
-const LEAVES_WITHIN: Duration = Duration::from_secs(60);
+const LEAVES_WITHIN: Duration = Duration::from_mins(1);
 
 /// A merge of which nothing is heard is begun again after five minutes.
 const MERGE_IS_LOST: Duration = Duration::from_secs(330);
