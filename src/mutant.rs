@@ -35,6 +35,19 @@ pub enum Mutant {
     NumbersKnowNoClock,
     SuspicionStays,
     WaitsWithoutReason,
+    AnyBootIsTaken,
+    NobodyIsReaped,
+    PauseStopsNoReaper,
+    SilenceIsShort,
+    BreakerStaysClosed,
+    BreakerLetsAllThrough,
+    NoCapOnExcuses,
+    NoBudget,
+    LandingIsFree,
+    AnyMergeReportIsTaken,
+    WithdrawnMergesOn,
+    MergesWithoutEnd,
+    NothingIsReaskedToMerge,
 }
 
 impl Mutant {
@@ -68,6 +81,19 @@ impl Mutant {
         Self::NumbersKnowNoClock,
         Self::SuspicionStays,
         Self::WaitsWithoutReason,
+        Self::AnyBootIsTaken,
+        Self::NobodyIsReaped,
+        Self::PauseStopsNoReaper,
+        Self::SilenceIsShort,
+        Self::BreakerStaysClosed,
+        Self::BreakerLetsAllThrough,
+        Self::NoCapOnExcuses,
+        Self::NoBudget,
+        Self::LandingIsFree,
+        Self::AnyMergeReportIsTaken,
+        Self::WithdrawnMergesOn,
+        Self::MergesWithoutEnd,
+        Self::NothingIsReaskedToMerge,
     ];
 }
 

@@ -162,7 +162,7 @@ impl<S: Sql> Apply<'_, S> {
         if matches!(live.state, State::Running | State::Stopping) {
             if is_news(live, activity, self.now) {
                 let gap = self.settings()?.watch_gap_ms();
-                self.store().saw(&[(live.number, activity)], gap, self.now)?;
+                self.store().saw(&[(live.number, activity)], None, gap, self.now)?;
             }
             return Ok(live.clone());
         }
