@@ -41,13 +41,12 @@ pub enum Mutant {
     SilenceIsShort,
     BreakerStaysClosed,
     BreakerLetsAllThrough,
-    NoCapOnExcuses,
     NoBudget,
     LandingIsFree,
     AnyMergeReportIsTaken,
-    WithdrawnMergesOn,
+    OldMergesLand,
     MergesWithoutEnd,
-    NothingIsReaskedToMerge,
+    NoMergeIsRecovered,
 }
 
 impl Mutant {
@@ -87,13 +86,12 @@ impl Mutant {
         Self::SilenceIsShort,
         Self::BreakerStaysClosed,
         Self::BreakerLetsAllThrough,
-        Self::NoCapOnExcuses,
         Self::NoBudget,
         Self::LandingIsFree,
         Self::AnyMergeReportIsTaken,
-        Self::WithdrawnMergesOn,
+        Self::OldMergesLand,
         Self::MergesWithoutEnd,
-        Self::NothingIsReaskedToMerge,
+        Self::NoMergeIsRecovered,
     ];
 }
 

@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 37] = [
+pub(crate) const FAULTS: [&str; 48] = [
     "call lost",
     "call late",
     "call twice",
@@ -42,7 +42,52 @@ pub(crate) const FAULTS: [&str; 37] = [
     "zombie speaks",
     "agent says it twice",
     "container restarts all the time",
+    "alarm is lost",
+    "agent is silent",
+    "every start fails",
+    "deployment is paused",
+    "a dead container is heard late",
+    "merge is lost",
+    "merge conflicts",
+    "gate fails",
+    "push is rejected",
+    "nothing is to be merged",
+    "service is killed at a merge",
 ];
+
+/// What a seed is about, beside its faults: how the rig is set, and what is there to go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    /// Agents hang, and the rig is set to notice soon.
+    Silent,
+    /// For hours every start fails, and nothing else does.
+    Outage,
+    /// Runs cost money.
+    Budget,
+    /// The rig has a repository.
+    Merges,
+    /// As before, and most merges are lost.
+    MergesLost,
+}
+
+impl Kind {
+    pub(crate) fn of(rng: &mut Rng) -> Self {
+        match rng.below(20) {
+            0..=2 => Self::Silent,
+            3 => Self::Outage,
+            4..=5 => Self::Budget,
+            6..=9 => Self::Merges,
+            10 => Self::MergesLost,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Whether work is merged.
+    pub(crate) fn merges(self) -> bool {
+        matches!(self, Self::Merges | Self::MergesLost)
+    }
+}
 
 /// Every agent that is started dies.
 pub(crate) const EVERY_ONE: u32 = 1_000;

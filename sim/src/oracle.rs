@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
 use crate::op::{Call, Op, Who};
+use crate::merges::Merges;
 use crate::rules::Findings;
 
 /// Two processes may work at one bead for so long, in milliseconds: a container that is cut off suspends before.
@@ -16,6 +17,15 @@ const OVERLAP_MAX_MS: i64 = 180_000;
 
 /// Runs at once, as the simulated rig is set.
 const AGENTS_MAX: usize = 3;
+
+/// So many failed starts …
+const FAILURES: usize = 20;
+
+/// … in so long, in milliseconds, are the container's fault; a little less than the rig's half hour …
+const OUTAGE_MS: i64 = 28 * 60_000;
+
+/// … and then one start is tried each five minutes, in milliseconds.
+const PROBE_MS: i64 = 299_000;
 
 /// What is known, and what was found wrong.
 #[derive(Clone, Default)]
@@ -29,6 +39,26 @@ pub(crate) struct Oracle {
     /// Whether a person chose an agent: the bound on how many is the scheduler's.
     hand_hooked: bool,
     keyed: BTreeSet<String>,
+    /// The switches: the rig's own, and that of the deployment.
+    switched: Known,
+    deployment: Known,
+    pub(crate) merges: Merges,
+    /// When each run last did something.
+    pub(crate) signs: BTreeMap<i64, i64>,
+    /// When people last did something to each bead.
+    touched: BTreeMap<String, i64>,
+    /// Times by the rig's clock and by the true one have nothing in common any more.
+    jumped: bool,
+    /// Whether starts fail for hours, and nothing else does.
+    pub(crate) outage: bool,
+    /// The starts that were refused since one was not: when.
+    pub(crate) breaker: BTreeMap<i64, i64>,
+    last_start: i64,
+    open: bool,
+    /// The true time, for what is told by it.
+    pub(crate) t: i64,
+    /// Whether what is done is merged.
+    pub(crate) has_git: bool,
 }
 
 impl Oracle {
@@ -44,7 +74,10 @@ impl Oracle {
         let numbers = std::mem::take(&mut self.numbers);
         let (executing, two_since) =
             (std::mem::take(&mut self.executing), std::mem::take(&mut self.two_since));
-        *self = Self { numbers, executing, two_since, ..before };
+        let signs = std::mem::take(&mut self.signs);
+        let landed = std::mem::take(&mut self.merges.landed);
+        *self = Self { numbers, executing, two_since, signs, t: self.t, ..before };
+        self.merges.landed.extend(landed);
         for bead in self.beads.values_mut() {
             for run in &mut bead.runs {
                 run.explained = true;
@@ -52,8 +85,55 @@ impl Oracle {
         }
     }
 
+    /// Something outside the rig explains what becomes of a run.
+    pub(crate) fn explained(&mut self, number: i64) {
+        let Some((_, id)) = self.numbers.get(&number) else { return };
+        let runs = self.beads.get_mut(id).map(|it| it.runs.iter_mut());
+        for run in runs.into_iter().flatten().filter(|it| it.number == number) {
+            run.explained = true;
+        }
+    }
+
+    /// Whether a person chose the agent of this run.
+    pub(crate) fn is_by_hand(&self, number: i64) -> bool {
+        let bead = self.numbers.get(&number).and_then(|it| self.beads.get(&it.1));
+        bead.is_none_or(|it| it.hooked || it.assigned != Known::Yes)
+    }
+
+    /// The switch of the deployment was turned, or (not done) not.
+    pub(crate) fn deployment_paused(&mut self, pause: bool, done: bool) {
+        self.deployment = match (pause, done) {
+            (_, false) => Known::Maybe,
+            (true, true) => Known::Yes,
+            (false, true) => Known::No,
+        };
+    }
+
+    fn is_paused(&self) -> bool {
+        [self.paused, self.switched, self.deployment].contains(&Known::Yes)
+    }
+
+    /// A run was stopped, for nothing moved for so long.
+    pub(crate) fn reaped(&mut self, id: &str, silence: i64, t: i64, found: &mut Findings) {
+        let Some(number) = self.beads.get(id).and_then(|it| it.runs.last()).map(|it| it.number)
+        else {
+            return;
+        };
+        found.check("nothing is reaped while paused", !self.is_paused(), || {
+            format!("run {number} of {id} is")
+        });
+        let touched = self.touched.get(id).copied().unwrap_or(0);
+        let sign = self.signs.get(&number).copied().unwrap_or(0).max(touched);
+        // What the container said a tick ago is enough.
+        let silent = t - sign + 20_000;
+        found.check("what is reaped was silent", self.jumped || silent >= silence, || {
+            format!("run {number} of {id} did something {} s ago", (t - sign) / 1_000)
+        });
+    }
+
     /// The rig's clock was set: what is told by times is void.
     pub(crate) fn clock_jumped(&mut self) {
+        self.jumped = true;
         for bead in self.beads.values_mut() {
             bead.epoch = bead.runs.len();
             bead.deferred = None;
@@ -118,6 +198,13 @@ impl Oracle {
             return self.made(call, body);
         }
         match &call.op {
+            Op::Switch(off) => {
+                self.switched = match (told.is_some(), off) {
+                    (false, _) => Known::Maybe,
+                    (true, true) => Known::Yes,
+                    (true, false) => Known::No,
+                };
+            }
             Op::Pause(true) => self.paused = if told.is_some() { Known::Yes } else { Known::Maybe },
             Op::Pause(false) => self.paused = if told.is_some() { Known::No } else { Known::Maybe },
             Op::Hook { .. } | Op::Crew { .. } => self.hand_hooked = true,
@@ -136,9 +223,27 @@ impl Oracle {
         }
         let Some(id) = call.op.bead() else { return };
         let id = id.to_owned();
+        if call.who == Who::Person
+            && told.is_some()
+            && matches!(
+                call.op,
+                Op::Close { .. }
+                    | Op::Reopen { .. }
+                    | Op::Status { .. }
+                    | Op::Defer { .. }
+                    | Op::Delete { .. }
+            )
+        {
+            self.merges.withdrawn(&id);
+        }
         self.fences(call, &id, told.is_some(), found, now);
+        if call.who == Who::Person || !matches!(call.op, Op::Exit { .. }) {
+            let t = self.t;
+            self.touched.insert(id.clone(), t);
+        }
+        let merges = self.has_git;
         let Some(bead) = self.beads.get_mut(&id) else { return };
-        bead.changed(call, told.is_some());
+        bead.changed(call, told.is_some(), merges);
     }
 
     /// A bead was made, if nobody knew of it before.
@@ -202,15 +307,22 @@ impl Oracle {
 
     /// What a run says is taken only while it is the one.
     fn fences(&mut self, call: &Call, id: &str, told: bool, found: &mut Findings, now: i64) {
+        let outage = self.outage;
         let Some(bead) = self.beads.get_mut(id) else { return };
-        if let Op::Exit { attempt, reason, .. } = &call.op {
+        if let Op::Exit { attempt, reason, cost, .. } = &call.op {
             if let Some(run) = bead.runs.iter_mut().find(|it| it.number == *attempt) {
+                let sure = !run.explained;
                 run.explained = true;
                 run.ended_at = run.ended_at.or(Some(now));
                 if told {
                     let fresh = !run.over;
                     run.over = true;
-                    let failed = matches!(*reason, "exited" | "signal" | "spawn_failed");
+                    // Of what ended otherwise before, nobody may have asked what it cost.
+                    if fresh && sure && run.unanswered == 0 {
+                        bead.spent += cost.unwrap_or(0);
+                    }
+                    let failed = matches!(*reason, "exited" | "signal")
+                        || (*reason == "spawn_failed" && !outage);
                     // Given up as lost before it was heard of: that is no failure.
                     let late = run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
                     if fresh && failed && !late && !run.off && bead.closed == Known::No {
@@ -248,6 +360,7 @@ impl Oracle {
         number: i64,
         id: &str,
         now: i64,
+        budget: i64,
         found: &mut Findings,
     ) {
         if let Some(known) = self.numbers.get(&number) {
@@ -262,10 +375,11 @@ impl Oracle {
         let top = self.numbers.iter().rev().find(before).map_or(0, |it| *it.0);
         found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
         self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
+        self.one_at_a_time(number, now, found);
         let waits_for = self.blocker(id);
         // A number is the time at which it was given, or a little later.
         let fresh = number >= now;
-        let paused = self.paused;
+        let (paused, outage) = (self.is_paused(), self.outage);
         let live = |it: &Bead| {
             it.runs.last().is_some_and(|run| !run.explained && !run.over && run.unanswered < ASKS)
         };
@@ -288,7 +402,7 @@ impl Oracle {
                 ("a bead that was taken back is not started", bead.assigned != Known::No),
                 // What was claimed before a crash is asked for after it, whatever came between.
                 ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
-                ("nothing is started while paused", !fresh || paused != Known::Yes),
+                ("nothing is started while paused", !fresh || !paused),
             ];
             for (rule, holds) in rules {
                 found.check(rule, holds, || say("it must not"));
@@ -304,7 +418,11 @@ impl Oracle {
                 say(&format!("it waits for {waits_for:?}"))
             });
         }
-        bead.count_starts(id, now, found);
+        bead.count_starts(id, now, outage, found);
+        let spent = bead.spent;
+        found.check("no run begins above the budget", spent < budget, || {
+            say(&format!("{spent} of {budget} are spent"))
+        });
         bead.silence(id, now, found);
         bead.runs.push(Run {
             number,
@@ -319,6 +437,20 @@ impl Oracle {
             unanswered: 0,
             first_unanswered: 0,
         });
+    }
+
+    /// While nothing but the container's starts fails: twenty in half an hour, and one in five minutes is tried.
+    fn one_at_a_time(&mut self, number: i64, now: i64, found: &mut Findings) {
+        let since = now - std::mem::replace(&mut self.last_start, now);
+        let open = self.breaker.values().filter(|at| now - **at < OUTAGE_MS).count() >= FAILURES;
+        // Once open it stays so until a start is accepted.
+        self.open = self.outage && !self.breaker.is_empty() && (self.open || open);
+        if self.open && !self.jumped {
+            let rule = "one start at a time while the breaker is open";
+            found.check(rule, since >= PROBE_MS, || {
+                format!("run {number} is started {since} ms after the last one")
+            });
+        }
     }
 
     /// What a bead certainly waits for.
@@ -358,7 +490,10 @@ impl Oracle {
     }
 
     /// The container said no to a start, and the rig heard it.
-    pub(crate) fn start_refused(&mut self, number: i64, now: i64) {
+    pub(crate) fn start_refused(&mut self, number: i64, failed: bool, now: i64) {
+        if failed {
+            self.breaker.insert(number, now);
+        }
         let Some((_, id)) = self.numbers.get(&number) else { return };
         let Some(bead) = self.beads.get_mut(id) else { return };
         if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
@@ -370,7 +505,7 @@ impl Oracle {
     /// A process began, went on after a pause, or is no longer at work; whether its number is at work twice.
     ///
     /// A container that is thought dead and lives, and the one in its place, may be given the same number where the
-    /// first one's answer was lost: nothing in the protocol tells the two apart. That is counted, not judged.
+    /// first one's answer was lost: the rig believes the first that shows it, and the other's has to go.
     pub(crate) fn process(
         &mut self,
         at: (usize, i64),
@@ -385,10 +520,12 @@ impl Oracle {
         } else {
             set.remove(&at);
         }
-        // One number in two containers at once is one run to the rig: counted, not judged.
         let numbers: BTreeSet<i64> = set.iter().map(|it| it.1).collect();
-        let double = numbers.len() < set.len();
-        if numbers.len() >= 2 {
+        let (double, two) = (numbers.len() < set.len(), set.len() >= 2);
+        if double && works {
+            self.explained(at.1);
+        }
+        if two {
             self.two_since.entry(id.to_owned()).or_insert(t);
         } else if let Some(since) = self.two_since.remove(id) {
             found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
@@ -451,7 +588,7 @@ impl Oracle {
                 format!("{id}: {note:?} is not")
             });
         }
-        bead.seen_status(id, view, alarm, found);
+        bead.seen_status(id, view, (alarm, self.merges.landed.contains(id)), found);
     }
 
     /// The titles of all beads, to find one that was made twice.
