@@ -302,7 +302,8 @@ impl World {
         let bead = run.start.bead_id.clone();
         self.say(format_args!("cont {c}   run {attempt} on {bead} is over: {why} {code:?}"));
         self.oracle.process((c, attempt), &bead, false, t, &mut self.found);
-        let cost = (self.kind == Kind::Budget).then(|| self.rng.range(0, COST_MAX));
+        let ran = why != "spawn_failed";
+        let cost = (ran && self.kind == Kind::Budget).then(|| self.rng.range(0, COST_MAX));
         let agent = agent.to_owned();
         let report = Op::Exit { boot, cost, agent, attempt, bead, reason: why, code };
         self.send(Who::Container(c, boot), report, FOR_EVER);

@@ -116,7 +116,7 @@ impl World {
             9 => ("gate_failed", "gate fails"),
             10 => ("push_rejected", "push is rejected"),
             11 => ("nothing_to_merge", "nothing is to be merged"),
-            _ => return self.send(Who::Container(c, boot), Op::Landing { merge: key }, 3),
+            _ => return self.send(Who::Container(c, boot), Op::Landing { merge: key }, FOR_EVER),
         };
         self.faults_hit.hit(fault);
         self.report(c, key, bead, came);

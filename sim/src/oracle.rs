@@ -114,12 +114,19 @@ impl Oracle {
     }
 
     /// A run was stopped, for nothing moved for so long.
-    pub(crate) fn reaped(&mut self, id: &str, silence: i64, t: i64, found: &mut Findings) {
+    pub(crate) fn reaped(
+        &mut self,
+        id: &str,
+        (reaper, silence): (bool, i64),
+        t: i64,
+        found: &mut Findings,
+    ) {
         let Some(number) = self.beads.get(id).and_then(|it| it.runs.last()).map(|it| it.number)
         else {
             return;
         };
-        found.check("nothing is reaped while paused", !self.is_paused(), || {
+        // One that is silent for four times as long is stopped all the same.
+        found.check("nothing is reaped while paused", !reaper || !self.is_paused(), || {
             format!("run {number} of {id} is")
         });
         let touched = self.touched.get(id).copied().unwrap_or(0);
@@ -237,7 +244,8 @@ impl Oracle {
             self.merges.withdrawn(&id);
         }
         self.fences(call, &id, told.is_some(), found, now);
-        if call.who == Who::Person || !matches!(call.op, Op::Exit { .. }) {
+        // What changes nothing is no sign that something moves.
+        if matches!(call.op, Op::Note { .. }) {
             let t = self.t;
             self.touched.insert(id.clone(), t);
         }
@@ -250,7 +258,8 @@ impl Oracle {
     fn made(&mut self, call: &Call, body: &Value) {
         let Op::Create { title, assigned, criteria, needs, .. } = &call.op else { return };
         let Some(id) = body["data"]["id"].as_str() else { return };
-        if !self.beads.contains_key(id) {
+        // The name of one that was deleted may be given again.
+        if self.beads.get(id).is_none_or(|it| it.deleted != Known::No && it.title != *title) {
             let yes = |it: bool| if it { Known::Yes } else { Known::No };
             let bead = Bead {
                 title: title.clone(),
@@ -307,7 +316,7 @@ impl Oracle {
 
     /// What a run says is taken only while it is the one.
     fn fences(&mut self, call: &Call, id: &str, told: bool, found: &mut Findings, now: i64) {
-        let outage = self.outage;
+        let (outage, landed) = (self.outage, self.merges.landed.contains(id));
         let Some(bead) = self.beads.get_mut(id) else { return };
         if let Op::Exit { attempt, reason, cost, .. } = &call.op {
             if let Some(run) = bead.runs.iter_mut().find(|it| it.number == *attempt) {
@@ -337,7 +346,8 @@ impl Oracle {
             return;
         }
         // Said twice, it is said once.
-        if bead.closed != Known::No && matches!(call.op, Op::Close { .. } | Op::Done { .. }) {
+        let done = bead.closed != Known::No || (bead.in_review && landed);
+        if done && matches!(call.op, Op::Close { .. } | Op::Done { .. }) {
             return;
         }
         let Some(run) = bead.runs.iter().find(|it| it.number == *attempt) else { return };
@@ -399,7 +409,11 @@ impl Oracle {
         );
         if !bead.hooked {
             let rules = [
-                ("a bead that was taken back is not started", bead.assigned != Known::No),
+                // What did not merge goes back to whoever made it, also if nobody else may take it.
+                (
+                    "a bead that was taken back is not started",
+                    bead.assigned != Known::No || bead.in_review,
+                ),
                 // What was claimed before a crash is asked for after it, whatever came between.
                 ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
                 ("nothing is started while paused", !fresh || !paused),
@@ -461,6 +475,7 @@ impl Oracle {
             self.beads
                 .get(*other)
                 .is_some_and(|it| it.closed == Known::No && it.deleted == Known::No)
+                && !self.merges.landed.contains(*other)
         };
         sure.map(|(other, _)| other).find(open).cloned()
     }

@@ -499,8 +499,8 @@ impl World {
         let settings = &self.rig.engine.settings;
         let silence = match () {
             () if tell.event != "agent_stopping" => return,
-            () if why.starts_with("no progress for") => settings.reaper_ms,
-            () if why.starts_with("no activity for") => 4 * settings.gupp_ms,
+            () if why.starts_with("no progress for") => (true, settings.reaper_ms),
+            () if why.starts_with("no activity for") => (false, 4 * settings.gupp_ms),
             () => return,
         };
         let Some(bead) = &tell.bead else { return };

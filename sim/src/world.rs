@@ -65,6 +65,8 @@ pub(crate) enum Event {
     Merge(usize, u64, (String, i64)),
     /// The watchdog looks whether an alarm went off.
     Poke(u64),
+    /// A person takes back all pauses.
+    Unpause,
     /// The whole deployment is paused, or goes on.
     Deployment(bool),
     /// Every start fails, or none does for that.
@@ -264,6 +266,10 @@ impl World {
             }
             Event::Merge(c, boot, key) => self.merge_made(c, boot, key),
             Event::Poke(serial) => self.poke(serial),
+            Event::Unpause => {
+                self.send(Who::Person, Op::Pause(false), 3);
+                self.send(Who::Person, Op::Switch(false), 3);
+            }
             Event::Deployment(pause) => self.deployment(pause),
             Event::Outage(on) => {
                 self.faults_hit.hit("every start fails");
@@ -562,8 +568,9 @@ impl World {
                 self.boot(c);
             }
         }
-        self.send(Who::Person, Op::Pause(false), 3);
-        self.send(Who::Person, Op::Switch(false), 3);
+        self.plan(self.t, Event::Unpause);
+        // After what was sent before and comes late.
+        self.plan(self.t + 260_000, Event::Unpause);
         self.plan(self.t, Event::Deployment(false));
         self.plan(self.t + 300_000, Event::Unwanted(std::collections::BTreeSet::new()));
     }
