@@ -136,15 +136,23 @@ fn every_fault_has_a_test_and_a_rule_of_the_simulator_or_a_reason() {
         cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
     for row in &rows {
-        let [number, what, tests, simulated] = row[..] else { panic!("{row:?} has not four cells") };
+        let [number, what, tests, simulated] = row[..] else {
+            panic!("{row:?} has not four cells")
+        };
         assert!(!named(tests).is_empty(), "{number} {what}: no test");
         for name in named(tests) {
             assert!(is_test(&sources, &name), "{number} {what}: there is no test {name}");
         }
         let names = named(simulated);
-        assert!(!names.is_empty() || simulated.starts_with("not here: "), "{number} {what}: no rule");
+        assert!(
+            !names.is_empty() || simulated.starts_with("not here: "),
+            "{number} {what}: no rule"
+        );
         for name in names {
-            assert!(sim.contains(&format!("\"{name}\"")), "{number} {what}: nothing is called {name}");
+            assert!(
+                sim.contains(&format!("\"{name}\"")),
+                "{number} {what}: nothing is called {name}"
+            );
         }
     }
 }

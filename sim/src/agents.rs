@@ -92,8 +92,7 @@ impl World {
                     return StartAnswer::NoRoom("full".to_owned());
                 }
                 let agent = start.agent_id.clone();
-                let refused =
-                    self.containers[c].refuses || self.rng.chance(self.faults.refused);
+                let refused = self.containers[c].refuses || self.rng.chance(self.faults.refused);
                 let run = self.new_run(start);
                 self.containers[c].runs.insert(agent.clone(), run);
                 if refused {
@@ -391,8 +390,8 @@ impl World {
                 self.verdicts(*c, *sent, body);
             }
             (_, Op::Beats { .. }) => {}
-            (Who::Container(c, boot), Op::Landing { merge }) => {
-                if self.containers[*c].boot == *boot && status == 200 {
+            (Who::Container(c, boot), Op::Landing { merge }) if status == 200 => {
+                if self.containers[*c].boot == *boot {
                     let ok = body["data"]["verdicts"][0]["verdict"] == "ok";
                     self.may_land(*c, merge.clone(), ok);
                 }

@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 48] = [
+pub(crate) const FAULTS: [&str; 49] = [
     "call lost",
     "call late",
     "call twice",
@@ -47,6 +47,7 @@ pub(crate) const FAULTS: [&str; 48] = [
     "every start fails",
     "deployment is paused",
     "a dead container is heard late",
+    "container is replaced at a start, and lives",
     "merge is lost",
     "merge conflicts",
     "gate fails",
@@ -106,6 +107,8 @@ pub(crate) struct Faults {
     /// Agents that do not do what they should.
     pub(crate) bad_agents: u32,
     pub(crate) zombies: u32,
+    /// Starts at which the town takes another container.
+    pub(crate) swaps: u32,
     /// Whether the container restarts all the time.
     pub(crate) storm: bool,
     /// Big things, one at a time.
@@ -143,6 +146,7 @@ impl Faults {
             refused: some(150),
             bad_agents: some(900),
             zombies: some(300),
+            swaps: 0,
             storm: false,
             blows: Vec::new(),
         };
@@ -157,6 +161,9 @@ impl Faults {
             Blow::NoRoom,
         ];
         faults.blows = all.into_iter().filter(|_| rng.chance(300)).collect();
+        if faults.blows.contains(&Blow::ThoughtDead) && rng.chance(500) {
+            faults.swaps = 100;
+        }
         // A number that was given before the clock was set back may be given again to a rig that was restored: who
         // restores a rig sees to its clock first.
         match rng.below(8) {

@@ -119,6 +119,14 @@ impl World {
             _ => return self.send(Who::Container(c, boot), Op::Landing { merge: key }, FOR_EVER),
         };
         self.faults_hit.hit(fault);
+        if !self.healing && self.rng.chance(300) {
+            // It is taken for lost, and heard of when it was started again.
+            self.containers[c].merges.remove(&key);
+            let (entry, attempt) = key;
+            let op = Op::Merged { entry, attempt, bead, came };
+            let call = Call { who: Who::Container(c, boot), op, key: None, tries: FOR_EVER };
+            return self.soon(300_000, 420_000, Event::Arrives(Box::new(call)));
+        }
         self.report(c, key, bead, came);
     }
 

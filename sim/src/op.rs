@@ -199,7 +199,8 @@ impl Op {
                     "merged" | "conflict" => came,
                     _ => "failed",
                 };
-                let body = json!({"status": status, "message": came, "reason": came, "attempt": attempt});
+                let body =
+                    json!({"status": status, "message": came, "reason": came, "attempt": attempt});
                 ("POST", format!("/review-queue/{entry}/complete"), body)
             }
             Self::Exit { agent: id, attempt, reason, code, boot, cost, .. } => {

@@ -190,8 +190,8 @@ impl World {
     fn go(&mut self) {
         let long = self.faults.storm || self.faults.bad_agents >= crate::faults::EVERY_ONE;
         let heal = match self.kind {
-            Kind::Outage => (60, 300),
-            Kind::MergesLost => (60, 120),
+            Kind::Outage => (60, 150),
+            Kind::MergesLost => (60, 100),
             _ if long => (100, 150),
             _ => (12, 75),
         };
@@ -281,7 +281,7 @@ impl World {
             Event::Look => {
                 self.look(false);
                 if !self.healing {
-                    self.soon(300_000, 900_000, Event::Look);
+                    self.soon(400_000, 1_100_000, Event::Look);
                 }
             }
             Event::Heal => self.heal(),
@@ -340,8 +340,7 @@ impl World {
             return;
         }
         let at = self.now();
-        let off =
-            pause.then(|| beadrig::store::Pause { by: "ann".to_owned(), at, reason: None });
+        let off = pause.then(|| beadrig::store::Pause { by: "ann".to_owned(), at, reason: None });
         let command = beadrig::command::Command::DeploymentPaused(off);
         let moment = self.moment();
         let done = self.rig.engine.apply(moment, command).is_ok();
@@ -392,6 +391,14 @@ impl World {
         let start = matches!(asked, Asked::Start(_) | Asked::Merge(_));
         let faults = (self.faults.late, self.faults.twice);
         let c = self.current;
+        if matches!(asked, Asked::Start(_)) && self.rng.chance(self.faults.swaps) {
+            // It gets through, nobody hears of it for a while, and the town asks another container from now on.
+            self.container_asked(Ticket { call: 0, ..ticket }, c, asked);
+            self.containers[c].cut = true;
+            self.soon(10_000, 110_000, Event::Mended(Blow::CutOff, c));
+            self.faults_hit.hit("container is replaced at a start, and lives");
+            return self.another_container();
+        }
         if self.rng.chance(faults.0) {
             self.faults_hit.hit(if start { "start late" } else { "list late" });
             return self.soon(7_000, 400_000, Event::Asked(ticket, c, asked));
@@ -425,7 +432,9 @@ impl World {
             Asked::Start(_) | Asked::Merge(_) if self.rng.chance(700) => {
                 Said::Start(StartAnswer::NoRoom("the container does not answer".to_owned()))
             }
-            Asked::Start(_) | Asked::Merge(_) => Said::Start(StartAnswer::Unknown("no answer".to_owned())),
+            Asked::Start(_) | Asked::Merge(_) => {
+                Said::Start(StartAnswer::Unknown("no answer".to_owned()))
+            }
             _ => Said::Nothing,
         };
         self.soon(1_500, 5_500, Event::Said(ticket, said));
@@ -465,11 +474,7 @@ impl World {
             }
             Blow::ThoughtDead => {
                 self.containers[c].cut = self.rng.chance(600);
-                self.boots += 1;
-                let (boot, t) = (self.boots, self.t);
-                self.containers.push(Container::new(boot, t));
-                self.current = self.containers.len() - 1;
-                self.soon(1, 36_000, Event::Beat(self.current, boot));
+                self.another_container();
                 "container is thought dead and lives"
             }
             Blow::NoRoom => {
@@ -494,6 +499,14 @@ impl World {
         if !matches!(blow, Blow::ContainerRestarts | Blow::RigAway) {
             self.soon(10_000, 900_000, Event::Mended(blow, c));
         }
+    }
+
+    fn another_container(&mut self) {
+        self.boots += 1;
+        let (boot, t) = (self.boots, self.t);
+        self.containers.push(Container::new(boot, t));
+        self.current = self.containers.len() - 1;
+        self.soon(1, 36_000, Event::Beat(self.current, boot));
     }
 
     fn mended(&mut self, blow: Blow, c: usize) {

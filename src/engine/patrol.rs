@@ -106,9 +106,7 @@ type Rule = (fn(&Silent<'_>) -> bool, fn(i64) -> Judgement);
 /// The rules of silence, the gravest first; the first that holds is done.
 const SILENCE: [Rule; 4] = [
     (
-        |it| {
-            it.ms >= limits::SILENT_STOP * it.settings.gupp_ms && !crate::mutant!(NobodyIsReaped)
-        },
+        |it| it.ms >= limits::SILENT_STOP * it.settings.gupp_ms && !crate::mutant!(NobodyIsReaped),
         Judgement::Stall,
     ),
     (

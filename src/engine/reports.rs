@@ -166,7 +166,9 @@ impl<S: Sql> Apply<'_, S> {
 /// life of a service: it has ended what the one before left behind.
 fn refuse_other_boot(by: &Caller, live: &Attempt, report: &ExitReport) -> Result<(), Refusal> {
     let boot = report.boot_id.as_deref().filter(|it| !it.is_empty());
-    if matches!(by, Caller::Agent(_)) || live.is_of(boot) || report.reason.as_deref() == Some("lost")
+    if matches!(by, Caller::Agent(_))
+        || live.is_of(boot)
+        || report.reason.as_deref() == Some("lost")
     {
         return Ok(());
     }
