@@ -1,5 +1,7 @@
 //! One number of a run in two containers: the first that shows it alive has it, and the other's has to go.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod support;
 
 use beadrig::wire::PROTOCOL;

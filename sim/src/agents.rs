@@ -390,11 +390,11 @@ impl World {
                 self.verdicts(*c, *sent, body);
             }
             (_, Op::Beats { .. }) => {}
-            (Who::Container(c, boot), Op::Landing { merge }) if status == 200 => {
-                if self.containers[*c].boot == *boot {
-                    let ok = body["data"]["verdicts"][0]["verdict"] == "ok";
-                    self.may_land(*c, merge.clone(), ok);
-                }
+            (Who::Container(c, boot), Op::Landing { merge })
+                if status == 200 && self.containers[*c].boot == *boot =>
+            {
+                let ok = body["data"]["verdicts"][0]["verdict"] == "ok";
+                self.may_land(*c, merge.clone(), ok);
             }
             _ if retry => self.soon(1_000, 10_000, Event::Again(Box::new(call.clone()))),
             (Who::Person, op) => self.people.told(op, status, body),

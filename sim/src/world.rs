@@ -361,7 +361,9 @@ impl World {
             && self.containers[*c].boot != *boot
         {
             self.faults_hit.hit("a dead container is heard late");
-            runs.iter().for_each(|it| self.oracle.explained(it.1));
+            for it in runs {
+                self.oracle.explained(it.1);
+            }
         }
         let answer = if self.is_cut(&call.who) { None } else { self.request(&call) };
         let Some((status, body)) = answer else {
