@@ -47,6 +47,15 @@ impl Merges {
         }
     }
 
+    /// There was no room for these: the same numbers are given again.
+    pub(crate) fn not_begun(&mut self, entries: &[MergeEntry]) {
+        for it in entries {
+            if let Some((_, starts)) = self.known.get_mut(&it.entry_id) {
+                starts.remove(&it.attempt);
+            }
+        }
+    }
+
     /// A person took this bead out of review, if it was there.
     pub(crate) fn withdrawn(&mut self, bead: &str) {
         let its = self.known.iter().filter(|(_, it)| it.0 == bead);

@@ -467,6 +467,9 @@ impl World {
                     Said::Start(answer) => answer,
                     _ => StartAnswer::Unknown("no answer".to_owned()),
                 };
+                if matches!(answer, StartAnswer::NoRoom(_)) {
+                    self.oracle.merges.not_begun(&merge.entries);
+                }
                 let one =
                     |it: MergeEntry| MergeAtWork { entry_id: it.entry_id, attempt: it.attempt };
                 let merges = merge.entries.into_iter().map(one).collect();

@@ -19,7 +19,8 @@ impl Oracle {
         let Some((_, id)) = self.numbers.get(&number) else { return };
         let runs = self.beads.get_mut(id).map(|it| it.runs.iter_mut());
         for run in runs.into_iter().flatten().filter(|it| it.number == number) {
-            run.explained = true;
+            // Its end is not told as a failure: the rig may have taken it for lost before.
+            (run.explained, run.off) = (true, true);
         }
     }
 
