@@ -259,6 +259,7 @@ impl Oracle {
     fn fences(&mut self, call: &Call, id: &str, told: bool, found: &mut Findings, now: i64) {
         let (outage, landed) = (self.outage, self.merges.landed.contains(id));
         let Some(bead) = self.beads.get_mut(id) else { return };
+        let newest = bead.runs.last().map_or(0, |it| it.number);
         if let Op::Exit { attempt, reason, cost, .. } = &call.op {
             if let Some(run) = bead.runs.iter_mut().find(|it| it.number == *attempt) {
                 let sure = !run.explained;
@@ -274,7 +275,8 @@ impl Oracle {
                     let failed = matches!(*reason, "exited" | "signal")
                         || (*reason == "spawn_failed" && !outage);
                     // Given up as lost before it was heard of: that is no failure.
-                    let late = run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
+                    let late = newest != *attempt
+                        || run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
                     if fresh && failed && !late && !run.off && bead.closed == Known::No {
                         run.failed_at = run.ended_at.or(Some(now));
                     }
@@ -292,7 +294,6 @@ impl Oracle {
             return;
         }
         let Some(run) = bead.runs.iter().find(|it| it.number == *attempt) else { return };
-        let newest = bead.runs.last().map_or(0, |it| it.number);
         found.check("at most one run writes", newest == *attempt, || {
             format!(
                 "{} by run {attempt} of {id} was taken, run {newest} has the bead",
