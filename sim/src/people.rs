@@ -173,14 +173,13 @@ impl World {
         let (reason, now) = (view["waiting"]["reason"].as_str().unwrap_or_default(), self.now());
         let later = view["defer_until"].as_str().and_then(beadrig::id::Millis::parse) > Some(now);
         let for_agents = view["assignee"] == "agent";
+        if self.kind.merges() {
+            self.found.check("every review ends", status != "in_review", || {
+                format!("{id} is in review, 40 minutes after the faults")
+            });
+        }
         let fine = match status {
             "in_progress" => false,
-            "in_review" if self.kind.merges() => {
-                self.found.check("every review ends", false, || {
-                    format!("{id} is in review, 40 minutes after the faults")
-                });
-                true
-            }
             "open" if for_agents => {
                 ["no_acceptance_criteria", "blocked_by"].contains(&reason) || later
             }

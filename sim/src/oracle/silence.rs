@@ -59,6 +59,7 @@ impl Oracle {
         found.check("nothing is reaped while paused", !reaper || !self.is_paused(), || {
             format!("run {number} of {id} is")
         });
+        found.check("a silent run is stopped", true, String::new);
         let touched = self.touched.get(id).copied().unwrap_or(0);
         let sign = self.signs.get(&number).copied().unwrap_or(0).max(touched);
         // What the container said a tick ago is enough.
