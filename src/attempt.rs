@@ -149,4 +149,14 @@ pub struct Attempt {
     pub nudged_at: Option<Millis>,
     pub escalated_at: Option<Millis>,
     pub cost_micros: Option<i64>,
+    pub boot: Option<String>,
+}
+
+impl Attempt {
+    /// Whether a container service in this life may speak of it: the one that showed it alive first, or one that
+    /// does not say which it is.
+    pub fn is_of(&self, boot: Option<&str>) -> bool {
+        let known = self.boot.as_deref();
+        boot.is_none() || known.is_none() || known == boot || crate::mutant!(AnyBootIsTaken)
+    }
 }

@@ -50,7 +50,9 @@ impl Breaker {
                 next.failures.retain(|(at, _)| now.since(*at) < limits::BREAKER_WINDOW_MS);
                 next.failures.push((asked_at, bead));
                 next.why = Some(why);
-                if next.failures.len() >= limits::BREAKER_FAILURES {
+                if next.failures.len() >= limits::BREAKER_FAILURES
+                    && !crate::mutant!(BreakerStaysClosed)
+                {
                     next.opened_at = Some(now);
                     next.probe_at = Some(now.plus(wait(0)));
                 }
@@ -73,7 +75,7 @@ impl Breaker {
 
     /// Whether a start may go now.
     pub fn lets_through(&self, now: Millis) -> bool {
-        self.probe_at.is_none_or(|at| at <= now)
+        self.probe_at.is_none_or(|at| at <= now) || crate::mutant!(BreakerLetsAllThrough)
     }
 
     /// Whether the starts of other beads than this one fail too.

@@ -94,8 +94,8 @@ pub enum Command {
     Acknowledge(Caller, String),
     /// Raises an escalation that nobody acknowledged.
     EscalateAgain(String),
-    /// The container says which of its runs are alive.
-    Heartbeats(Vec<Heartbeat>),
+    /// The container, in this life of its service, says which of its runs are alive.
+    Heartbeats(Option<String>, Vec<Heartbeat>),
     /// The container, or the agent itself, says that a run is over.
     Exited(Caller, String, ExitReport),
     /// What the container said to a start: agent, attempt, answer.
@@ -108,8 +108,8 @@ pub enum Command {
     AskAgain(String, i64),
     /// Acts on what the patrol saw of a run.
     Act(String, i64, Judgement),
-    /// The patrol saw these attempts alive, with the last activity of each.
-    Saw(Vec<(i64, Millis)>),
+    /// The patrol saw these attempts alive in this life of the container service, with the last activity of each.
+    Saw(Option<String>, Vec<(i64, Millis)>),
     /// Makes a bead and hooks it to a free agent.
     Sling(Caller, Box<Sling>),
     /// Has nothing claimed any more, with a reason.

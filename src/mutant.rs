@@ -35,6 +35,18 @@ pub enum Mutant {
     NumbersKnowNoClock,
     SuspicionStays,
     WaitsWithoutReason,
+    AnyBootIsTaken,
+    NobodyIsReaped,
+    PauseStopsNoReaper,
+    SilenceIsShort,
+    BreakerStaysClosed,
+    BreakerLetsAllThrough,
+    NoBudget,
+    LandingIsFree,
+    AnyMergeReportIsTaken,
+    OldMergesLand,
+    MergesWithoutEnd,
+    NoMergeIsRecovered,
 }
 
 impl Mutant {
@@ -68,6 +80,18 @@ impl Mutant {
         Self::NumbersKnowNoClock,
         Self::SuspicionStays,
         Self::WaitsWithoutReason,
+        Self::AnyBootIsTaken,
+        Self::NobodyIsReaped,
+        Self::PauseStopsNoReaper,
+        Self::SilenceIsShort,
+        Self::BreakerStaysClosed,
+        Self::BreakerLetsAllThrough,
+        Self::NoBudget,
+        Self::LandingIsFree,
+        Self::AnyMergeReportIsTaken,
+        Self::OldMergesLand,
+        Self::MergesWithoutEnd,
+        Self::NoMergeIsRecovered,
     ];
 }
 

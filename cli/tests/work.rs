@@ -161,7 +161,7 @@ fn the_settings_of_a_rig_are_set_and_given_back_and_secrets_stay_masked() {
     expect![[r#"
         --- stderr
         Error: a rig has no setting "colour"
-        Hint: there are active_alarm_ms, agent_command, agent_model, back_off_ms, default_branch, dispatch_enabled, env_vars, git_url, idle_alarm_ms, max_agents, max_attempts, merge_gates, merge_gates_parallel, merge_strategy, of_town, overridden, prefix, rig_id, run_timeout_s, town
+        Hint: there are active_alarm_ms, agent_command, agent_model, back_off_ms, default_branch, dispatch_enabled, env_vars, git_url, gupp_ms, idle_alarm_ms, max_agents, max_attempts, max_budget_usd, merge_gates, merge_gates_parallel, merge_strategy, of_town, overridden, prefix, reaper_ms, rig_id, run_timeout_s, town
         exit 1
     "#]].assert_eq(&run(&rig, &["settings", "get", "colour"]));
     expect![[r#"
@@ -324,13 +324,16 @@ fn every_list_is_one_json_value_and_fits_any_terminal() {
         dispatch_enabled      deployment  true
         env_vars              deployment  {}
         git_url               deployment  -
+        gupp_ms               deployment  1800000
         idle_alarm_ms         deployment  300000
         max_agents            deployment  5
         max_attempts          deployment  5
+        max_budget_usd        deployment  5
         merge_gates           deployment  []
         merge_gates_parallel  deployment  false
         merge_strategy        deployment  direct
         prefix                deployment  demo
+        reaper_ms             deployment  1800000
         run_timeout_s         deployment  2700
         town                  deployment  local
 

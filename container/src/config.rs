@@ -40,7 +40,7 @@ It takes no arguments; it reads its settings from the environment:
   MAX_CONCURRENCY           how many agents may run at once (10)
   JOB_COMMAND               what a job runs; {prompt}, {agent}, {budget}, {job_id} and {workdir} are filled in
                             (claude -p --agent {agent} … -- {prompt})
-  JOB_CONCURRENCY           how many of the places of agents jobs may have (MAX_CONCURRENCY)
+  JOB_CONCURRENCY           how many of the places of agents jobs may have; 0: all (0)
   MAX_QUEUE_DEPTH           how many jobs may wait and run (100)
   JOB_TTL_S                 how long a job that is over is kept, in seconds (604800)
   LEASE_MS                  without an accepted heartbeat for this long, runs are suspended (120000)

@@ -6,16 +6,19 @@ use beadrig::wire::container::{AgentList, AgentStatus, Phase as Wire, StartAgent
 use serde_json::Value;
 
 use crate::container::{Act, Answer, Container, LEASE_MS, Phase, Run};
-use crate::faults::EVERY_ONE;
-use crate::op::{Call, Op, Who};
+use crate::faults::{EVERY_ONE, Kind};
+use crate::op::{Call, Op, Who, boot_id};
 use crate::rig::{Asked, Said, Ticket};
 use crate::world::{Event, World};
 
 /// Between TERM and KILL, in milliseconds.
 const GRACE_MS: i64 = 10_000;
 
+/// What a run costs at most, in millionths of a dollar.
+const COST_MAX: i64 = 900_000;
+
 /// A report is sent until it is answered.
-const FOR_EVER: u32 = u32::MAX;
+pub(crate) const FOR_EVER: u32 = u32::MAX;
 
 impl World {
     pub(crate) fn container_asked(&mut self, ticket: Ticket, c: usize, asked: Asked) {
@@ -30,6 +33,10 @@ impl World {
             Asked::Stop { agent, attempt } => {
                 self.end_run(c, &agent, attempt, "stopped", false);
                 self.answer_tick(ticket, Said::Nothing);
+            }
+            Asked::Merge(merge) => {
+                let answer = self.merge(c, *merge);
+                self.answer_tick(ticket, Said::Start(answer));
             }
             Asked::Start(start) => {
                 let answer = self.start(c, *start);
@@ -54,13 +61,13 @@ impl World {
             },
             suspended: false,
             started_at: self.now().to_string(),
-            last_activity_at: self.now().to_string(),
+            last_activity_at: self.at(it.active).to_string(),
             exit_reason: it.is_over().then(|| it.reason.to_owned()),
             exit_code: it.code,
             output_tail: None,
         };
         let agents = self.containers[c].runs.values().map(status).collect();
-        AgentList { boot_id: "boot".to_owned(), protocol: PROTOCOL, agents }
+        AgentList { boot_id: boot_id(self.containers[c].boot), protocol: PROTOCOL, agents }
     }
 
     fn start(&mut self, c: usize, start: StartAgent) -> StartAnswer {
@@ -85,7 +92,7 @@ impl World {
                     return StartAnswer::NoRoom("full".to_owned());
                 }
                 let agent = start.agent_id.clone();
-                let refused = self.rng.chance(self.faults.refused);
+                let refused = self.containers[c].refuses || self.rng.chance(self.faults.refused);
                 let run = self.new_run(start);
                 self.containers[c].runs.insert(agent.clone(), run);
                 if refused {
@@ -117,7 +124,8 @@ impl World {
             start.bead_id.clone(),
             start.session_token.expose().to_owned(),
         ));
-        Run { start, phase: Phase::Waiting, reason: "exited", code: None, plan }
+        let active = self.t;
+        Run { start, phase: Phase::Waiting, reason: "exited", code: None, plan, active }
     }
 
     /// What a process will do.
@@ -135,6 +143,10 @@ impl World {
             plan.push((wait, Act::Call(op)));
         }
         let wait = self.rng.range(1_000, 60_000);
+        if self.kind == Kind::Silent && !self.healing && self.rng.chance(300) {
+            self.faults_hit.hit("agent is silent");
+            return plan;
+        }
         if self.rng.chance(self.faults.bad_agents) {
             let all = self.faults.bad_agents >= EVERY_ONE;
             match if all { 4 } else { self.rng.below(5) } {
@@ -171,9 +183,11 @@ impl World {
 
     fn spawn(&mut self, c: usize, agent: &str, attempt: i64) {
         let (t, boot) = (self.t, self.containers[c].boot);
-        let alone = self.containers[c].beating().is_empty();
+        let alone = self.containers[c].beating().next().is_none();
         let Some(run) = self.containers[c].run(agent, attempt) else { return };
         run.phase = Phase::Running;
+        run.active = t;
+        self.oracle.signs.insert(attempt, t);
         let (first, limit, bead) =
             (run.plan.first().map(|it| it.0), run.start.time_limit_s, run.start.bead_id.clone());
         if alone && !self.containers[c].suspended {
@@ -209,9 +223,11 @@ impl World {
         if suspended {
             return self.plan(self.t + 5_000, again);
         }
+        run.active = self.t;
         let (_, act) = run.plan.remove(0);
         let next = run.plan.first().map(|it| it.0);
         let token = run.start.session_token.expose().to_owned();
+        self.oracle.signs.insert(attempt, self.t);
         match act {
             Act::Call(op) => {
                 let who = Who::Run { attempt, token };
@@ -285,7 +301,10 @@ impl World {
         let bead = run.start.bead_id.clone();
         self.say(format_args!("cont {c}   run {attempt} on {bead} is over: {why} {code:?}"));
         self.oracle.process((c, attempt), &bead, false, t, &mut self.found);
-        let report = Op::Exit { agent: agent.to_owned(), attempt, bead, reason: why, code };
+        let ran = why != "spawn_failed";
+        let cost = (ran && self.kind == Kind::Budget).then(|| self.rng.range(0, COST_MAX));
+        let agent = agent.to_owned();
+        let report = Op::Exit { boot, cost, agent, attempt, bead, reason: why, code };
         self.send(Who::Container(c, boot), report, FOR_EVER);
     }
 
@@ -299,18 +318,26 @@ impl World {
 
     pub(crate) fn send_beats(&mut self, c: usize, boot: u64) {
         let it = &self.containers[c];
-        let runs = it.beating();
-        if it.boot != boot || !it.up || it.is_mute() || runs.is_empty() {
+        if it.boot != boot || !it.up || it.is_mute() {
             return;
         }
-        let op = Op::Beats { sent: self.t, runs, now: self.now().to_string() };
+        let one = |it: &Run| {
+            let (agent, job) = (it.start.agent_id.clone(), it.start.job_id.clone());
+            (agent, it.start.attempt, job, self.at(it.active).to_string())
+        };
+        let runs: Vec<_> = it.beating().map(one).collect();
+        let merges: Vec<_> = it.merges.keys().cloned().collect();
+        if runs.is_empty() && merges.is_empty() {
+            return;
+        }
+        let op = Op::Beats { boot, sent: self.t, runs, merges };
         self.send(Who::Container(c, boot), op, 0);
     }
 
     /// Nobody accepted a heartbeat for too long: the processes stop until somebody does.
     pub(crate) fn lease(&mut self, c: usize, boot: u64, heard: i64) {
         let it = &mut self.containers[c];
-        if it.boot != boot || it.heard != heard || it.suspended || it.beating().is_empty() {
+        if it.boot != boot || it.heard != heard || it.suspended || it.beating().next().is_none() {
             return;
         }
         it.suspended = true;
@@ -335,7 +362,11 @@ impl World {
     pub(crate) fn kill_container(&mut self, c: usize) {
         self.all_work(c, false);
         let it = &mut self.containers[c];
+        if !it.merges.is_empty() {
+            self.faults_hit.hit("service is killed at a merge");
+        }
         it.up = false;
+        it.merges.clear();
         it.runs.clear();
         it.older.clear();
     }
@@ -343,8 +374,9 @@ impl World {
     /// A service begins, with nothing.
     pub(crate) fn boot(&mut self, c: usize) {
         self.boots += 1;
-        let (boot, cut) = (self.boots, self.containers[c].cut);
-        self.containers[c] = Container { cut, ..Container::new(boot, self.t) };
+        let (boot, before) = (self.boots, &self.containers[c]);
+        let (cut, refuses) = (before.cut, before.refuses);
+        self.containers[c] = Container { cut, refuses, ..Container::new(boot, self.t) };
         self.soon(1, 36_000, Event::Beat(c, boot));
     }
 
@@ -358,6 +390,12 @@ impl World {
                 self.verdicts(*c, *sent, body);
             }
             (_, Op::Beats { .. }) => {}
+            (Who::Container(c, boot), Op::Landing { merge })
+                if status == 200 && self.containers[*c].boot == *boot =>
+            {
+                let ok = body["data"]["verdicts"][0]["verdict"] == "ok";
+                self.may_land(*c, merge.clone(), ok);
+            }
             _ if retry => self.soon(1_000, 10_000, Event::Again(Box::new(call.clone()))),
             (Who::Person, op) => self.people.told(op, status, body),
             _ => {}
@@ -374,6 +412,12 @@ impl World {
                 Some("stale") => self.end_run(c, agent, attempt.unwrap_or(0), "stale", true),
                 Some("stop") => self.end_run(c, agent, attempt.unwrap_or(0), "stopped", false),
                 _ => {}
+            }
+        }
+        for it in body["data"]["merges"].as_array().into_iter().flatten() {
+            if it["verdict"] == "stale" {
+                let entry = it["entry_id"].as_str().unwrap_or_default().to_owned();
+                self.containers[c].merges.remove(&(entry, it["attempt"].as_i64().unwrap_or(0)));
             }
         }
         if sent > self.containers[c].heard {

@@ -40,6 +40,10 @@ pub(crate) struct Container {
     pub(crate) older: BTreeMap<i64, Run>,
     /// When an accepted heartbeat was sent last.
     pub(crate) heard: i64,
+    /// Every start fails.
+    pub(crate) refuses: bool,
+    /// The merges that it is at, by entry and start: of which bead.
+    pub(crate) merges: BTreeMap<(String, i64), String>,
 }
 
 /// Where a run is.
@@ -63,6 +67,8 @@ pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     /// What it will do: after how long, in milliseconds, and what.
     pub(crate) plan: Vec<(i64, Act)>,
+    /// When it did something last.
+    pub(crate) active: i64,
 }
 
 /// What a process does.
@@ -106,6 +112,8 @@ impl Container {
             runs: BTreeMap::new(),
             older: BTreeMap::new(),
             heard: t,
+            refuses: false,
+            merges: BTreeMap::new(),
         }
     }
 
@@ -160,9 +168,7 @@ impl Container {
     }
 
     /// The runs that are not over, for a heartbeat.
-    pub(crate) fn beating(&self) -> Vec<(String, i64, String)> {
-        let live = self.runs.values().filter(|it| !it.is_over() && it.phase != Phase::Waiting);
-        live.map(|it| (it.start.agent_id.clone(), it.start.attempt, it.start.job_id.clone()))
-            .collect()
+    pub(crate) fn beating(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter(|it| !it.is_over() && it.phase != Phase::Waiting)
     }
 }

@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 37] = [
+pub(crate) const FAULTS: [&str; 49] = [
     "call lost",
     "call late",
     "call twice",
@@ -42,7 +42,53 @@ pub(crate) const FAULTS: [&str; 37] = [
     "zombie speaks",
     "agent says it twice",
     "container restarts all the time",
+    "alarm is lost",
+    "agent is silent",
+    "every start fails",
+    "deployment is paused",
+    "a dead container is heard late",
+    "container is replaced at a start, and lives",
+    "merge is lost",
+    "merge conflicts",
+    "gate fails",
+    "push is rejected",
+    "nothing is to be merged",
+    "service is killed at a merge",
 ];
+
+/// What a seed is about, beside its faults: how the rig is set, and what is there to go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    /// Agents hang, and the rig is set to notice soon.
+    Silent,
+    /// For hours every start fails, and nothing else does.
+    Outage,
+    /// Runs cost money.
+    Budget,
+    /// The rig has a repository.
+    Merges,
+    /// As before, and most merges are lost.
+    MergesLost,
+}
+
+impl Kind {
+    pub(crate) fn of(rng: &mut Rng) -> Self {
+        match rng.below(20) {
+            0..=2 => Self::Silent,
+            3 => Self::Outage,
+            4..=5 => Self::Budget,
+            6..=9 => Self::Merges,
+            10 => Self::MergesLost,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Whether work is merged.
+    pub(crate) fn merges(self) -> bool {
+        matches!(self, Self::Merges | Self::MergesLost)
+    }
+}
 
 /// Every agent that is started dies.
 pub(crate) const EVERY_ONE: u32 = 1_000;
@@ -61,6 +107,8 @@ pub(crate) struct Faults {
     /// Agents that do not do what they should.
     pub(crate) bad_agents: u32,
     pub(crate) zombies: u32,
+    /// Starts at which the town takes another container.
+    pub(crate) swaps: u32,
     /// Whether the container restarts all the time.
     pub(crate) storm: bool,
     /// Big things, one at a time.
@@ -98,6 +146,7 @@ impl Faults {
             refused: some(150),
             bad_agents: some(900),
             zombies: some(300),
+            swaps: 0,
             storm: false,
             blows: Vec::new(),
         };
@@ -112,6 +161,9 @@ impl Faults {
             Blow::NoRoom,
         ];
         faults.blows = all.into_iter().filter(|_| rng.chance(300)).collect();
+        if faults.blows.contains(&Blow::ThoughtDead) && rng.chance(500) {
+            faults.swaps = 100;
+        }
         // A number that was given before the clock was set back may be given again to a rig that was restored: who
         // restores a rig sees to its clock first.
         match rng.below(8) {

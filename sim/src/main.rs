@@ -6,6 +6,7 @@
 //! | `world` | the clock, what is on its way, the phases of a seed |
 //! | `rig` | the core, played as the edge plays it |
 //! | `container`, `agents` | a model of the container service and of the processes in it |
+//! | `merges` | a model of merges, and what must hold of them |
 //! | `people` | what people and zombies do, and what they look at |
 //! | `op` | what can be asked of a rig |
 //! | `faults` | what goes wrong, and how often |
@@ -19,6 +20,7 @@ mod agents;
 mod container;
 mod faults;
 mod known;
+mod merges;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod op;

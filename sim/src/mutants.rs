@@ -9,7 +9,7 @@ use crate::sql::SimSql;
 use crate::{Options, world};
 
 /// Within so many seeds each must be caught.
-const SEEDS_MAX: u64 = 200;
+const SEEDS_MAX: u64 = 500;
 
 /// Takes each rule out; whether all were missed.
 pub(crate) fn run(sql: &Rc<SimSql>, options: &Options) -> bool {

@@ -64,6 +64,8 @@ pub(crate) enum Op {
         agent: String,
     },
     Pause(bool),
+    /// The rig's own switch.
+    Switch(bool),
     SetAgent {
         agent: String,
         to: &'static str,
@@ -90,11 +92,24 @@ pub(crate) enum Op {
     },
     /// By the container.
     Beats {
+        boot: u64,
         sent: i64,
-        runs: Vec<(String, i64, String)>,
-        now: String,
+        /// Agent, number, job, when it did something last.
+        runs: Vec<(String, i64, String, String)>,
+        merges: Vec<(String, i64)>,
+    },
+    Landing {
+        merge: (String, i64),
+    },
+    Merged {
+        entry: String,
+        attempt: i64,
+        bead: String,
+        came: &'static str,
     },
     Exit {
+        boot: u64,
+        cost: Option<i64>,
         agent: String,
         attempt: i64,
         bead: String,
@@ -153,6 +168,9 @@ impl Op {
             }
             Self::Unhook { agent: id } => ("DELETE", agent(id, "/hook"), json!({})),
             Self::Pause(off) => ("PATCH", "/config".to_owned(), json!({"dispatch_enabled": !off})),
+            Self::Switch(off) => {
+                ("POST", if *off { "/pause" } else { "/resume" }.to_owned(), json!({}))
+            }
             Self::SetAgent { agent: id, to } => {
                 ("PATCH", agent(id, "/status"), json!({"status": to}))
             }
@@ -165,16 +183,31 @@ impl Op {
                 ("POST", agent(id, "/checkpoint"), json!({"data": {"step": 1}}))
             }
             Self::Alive { agent: id, .. } => ("POST", agent(id, "/heartbeat"), json!({})),
-            Self::Beats { runs, now, .. } => {
-                let one = |(agent, attempt, job): &(String, i64, String)| json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": now});
+            Self::Beats { boot, runs, merges, .. } => {
+                let one = |(agent, attempt, job, at): &(String, i64, String, String)| json!({"agent_id": agent, "attempt": attempt, "job_id": job, "last_activity_at": at});
                 let agents: Vec<Value> = runs.iter().map(one).collect();
-                let body = json!({"protocol": PROTOCOL, "boot_id": "boot", "agents": agents});
+                let merges: Vec<Value> = merges.iter().map(at_work).collect();
+                let body = json!({"protocol": PROTOCOL, "boot_id": boot_id(*boot), "agents": agents, "merges": merges});
                 ("POST", "/heartbeats".to_owned(), body)
             }
-            Self::Exit { agent: id, attempt, reason, code, .. } => {
+            Self::Landing { merge } => {
+                let body = json!({"entries": [at_work(merge)]});
+                ("POST", "/review-queue/landing".to_owned(), body)
+            }
+            Self::Merged { entry, attempt, came, .. } => {
+                let status = match *came {
+                    "merged" | "conflict" => came,
+                    _ => "failed",
+                };
+                let body =
+                    json!({"status": status, "message": came, "reason": came, "attempt": attempt});
+                ("POST", format!("/review-queue/{entry}/complete"), body)
+            }
+            Self::Exit { agent: id, attempt, reason, code, boot, cost, .. } => {
                 let status = if *code == Some(0) { "completed" } else { "failed" };
                 let body = json!({
                     "status": status, "reason": reason, "attempt": attempt, "exit_code": code,
+                    "boot_id": boot_id(*boot), "cost_usd_micros": cost,
                 });
                 ("POST", agent(id, "/completed"), body)
             }
@@ -200,6 +233,7 @@ impl Op {
             | Self::Block { bead }
             | Self::Checkpoint { bead, .. }
             | Self::Alive { bead, .. }
+            | Self::Merged { bead, .. }
             | Self::Exit { bead, .. } => Some(bead),
             _ => None,
         }
@@ -217,10 +251,23 @@ impl Op {
             Self::Exit { attempt, reason, code, .. } => {
                 format!("{method} {path} {attempt} {reason} {code:?}")
             }
-            Self::Beats { runs, .. } => format!("{method} {path} {}", runs.len()),
+            Self::Beats { runs, merges, .. } => {
+                format!("{method} {path} {} {}", runs.len(), merges.len())
+            }
+            Self::Landing { merge: (entry, n) } => format!("landing? {entry} {n}"),
+            Self::Merged { entry, attempt, came, .. } => format!("merge {entry} {attempt}: {came}"),
             _ => format!("{method} {path}"),
         }
     }
+}
+
+/// What the life of a service calls itself.
+pub(crate) fn boot_id(boot: u64) -> String {
+    format!("boot{boot}")
+}
+
+fn at_work((entry, attempt): &(String, i64)) -> Value {
+    json!({"entry_id": entry, "attempt": attempt})
 }
 
 /// Who asks.

@@ -3,11 +3,14 @@
 //!
 //! Each thing it knows of a bead is `Yes`, `No` or `Maybe`: a call whose answer nobody heard may have been done.
 
+mod silence;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
+use crate::merges::Merges;
 use crate::op::{Call, Op, Who};
 use crate::rules::Findings;
 
@@ -19,6 +22,7 @@ const AGENTS_MAX: usize = 3;
 
 /// What is known, and what was found wrong.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something known of the seed")]
 pub(crate) struct Oracle {
     beads: BTreeMap<String, Bead>,
     numbers: BTreeMap<i64, (String, String)>,
@@ -29,6 +33,26 @@ pub(crate) struct Oracle {
     /// Whether a person chose an agent: the bound on how many is the scheduler's.
     hand_hooked: bool,
     keyed: BTreeSet<String>,
+    /// The switches: the rig's own, and that of the deployment.
+    switched: Known,
+    deployment: Known,
+    pub(crate) merges: Merges,
+    /// When each run last did something.
+    pub(crate) signs: BTreeMap<i64, i64>,
+    /// When people last did something to each bead.
+    touched: BTreeMap<String, i64>,
+    /// Times by the rig's clock and by the true one have nothing in common any more.
+    jumped: bool,
+    /// Whether starts fail for hours, and nothing else does.
+    pub(crate) outage: bool,
+    /// The starts that were refused since one was not: when.
+    pub(crate) breaker: BTreeMap<i64, i64>,
+    last_start: i64,
+    open: bool,
+    /// The true time, for what is told by it.
+    pub(crate) t: i64,
+    /// Whether what is done is merged.
+    pub(crate) has_git: bool,
 }
 
 impl Oracle {
@@ -44,7 +68,10 @@ impl Oracle {
         let numbers = std::mem::take(&mut self.numbers);
         let (executing, two_since) =
             (std::mem::take(&mut self.executing), std::mem::take(&mut self.two_since));
-        *self = Self { numbers, executing, two_since, ..before };
+        let signs = std::mem::take(&mut self.signs);
+        let landed = std::mem::take(&mut self.merges.landed);
+        *self = Self { numbers, executing, two_since, signs, t: self.t, ..before };
+        self.merges.landed.extend(landed);
         for bead in self.beads.values_mut() {
             for run in &mut bead.runs {
                 run.explained = true;
@@ -54,6 +81,7 @@ impl Oracle {
 
     /// The rig's clock was set: what is told by times is void.
     pub(crate) fn clock_jumped(&mut self) {
+        self.jumped = true;
         for bead in self.beads.values_mut() {
             bead.epoch = bead.runs.len();
             bead.deferred = None;
@@ -118,6 +146,13 @@ impl Oracle {
             return self.made(call, body);
         }
         match &call.op {
+            Op::Switch(off) => {
+                self.switched = match (told.is_some(), off) {
+                    (false, _) => Known::Maybe,
+                    (true, true) => Known::Yes,
+                    (true, false) => Known::No,
+                };
+            }
             Op::Pause(true) => self.paused = if told.is_some() { Known::Yes } else { Known::Maybe },
             Op::Pause(false) => self.paused = if told.is_some() { Known::No } else { Known::Maybe },
             Op::Hook { .. } | Op::Crew { .. } => self.hand_hooked = true,
@@ -136,16 +171,36 @@ impl Oracle {
         }
         let Some(id) = call.op.bead() else { return };
         let id = id.to_owned();
+        if call.who == Who::Person
+            && told.is_some()
+            && matches!(
+                call.op,
+                Op::Close { .. }
+                    | Op::Reopen { .. }
+                    | Op::Status { .. }
+                    | Op::Defer { .. }
+                    | Op::Delete { .. }
+            )
+        {
+            self.merges.withdrawn(&id);
+        }
         self.fences(call, &id, told.is_some(), found, now);
+        // What changes nothing is no sign that something moves.
+        if matches!(call.op, Op::Note { .. }) {
+            let t = self.t;
+            self.touched.insert(id.clone(), t);
+        }
+        let merges = self.has_git;
         let Some(bead) = self.beads.get_mut(&id) else { return };
-        bead.changed(call, told.is_some());
+        bead.changed(call, told.is_some(), merges);
     }
 
     /// A bead was made, if nobody knew of it before.
     fn made(&mut self, call: &Call, body: &Value) {
         let Op::Create { title, assigned, criteria, needs, .. } = &call.op else { return };
         let Some(id) = body["data"]["id"].as_str() else { return };
-        if !self.beads.contains_key(id) {
+        // The name of one that was deleted may be given again.
+        if self.beads.get(id).is_none_or(|it| it.deleted != Known::No && it.title != *title) {
             let yes = |it: bool| if it { Known::Yes } else { Known::No };
             let bead = Bead {
                 title: title.clone(),
@@ -202,17 +257,26 @@ impl Oracle {
 
     /// What a run says is taken only while it is the one.
     fn fences(&mut self, call: &Call, id: &str, told: bool, found: &mut Findings, now: i64) {
+        let (outage, landed) = (self.outage, self.merges.landed.contains(id));
         let Some(bead) = self.beads.get_mut(id) else { return };
-        if let Op::Exit { attempt, reason, .. } = &call.op {
+        let newest = bead.runs.last().map_or(0, |it| it.number);
+        if let Op::Exit { attempt, reason, cost, .. } = &call.op {
             if let Some(run) = bead.runs.iter_mut().find(|it| it.number == *attempt) {
+                let sure = !run.explained;
                 run.explained = true;
                 run.ended_at = run.ended_at.or(Some(now));
                 if told {
                     let fresh = !run.over;
                     run.over = true;
-                    let failed = matches!(*reason, "exited" | "signal" | "spawn_failed");
+                    // Of what ended otherwise before, nobody may have asked what it cost.
+                    if fresh && sure && run.unanswered == 0 {
+                        bead.spent += cost.unwrap_or(0);
+                    }
+                    let failed = matches!(*reason, "exited" | "signal")
+                        || (*reason == "spawn_failed" && !outage);
                     // Given up as lost before it was heard of: that is no failure.
-                    let late = run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
+                    let late = newest != *attempt
+                        || run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
                     if fresh && failed && !late && !run.off && bead.closed == Known::No {
                         run.failed_at = run.ended_at.or(Some(now));
                     }
@@ -225,11 +289,11 @@ impl Oracle {
             return;
         }
         // Said twice, it is said once.
-        if bead.closed != Known::No && matches!(call.op, Op::Close { .. } | Op::Done { .. }) {
+        let done = bead.closed != Known::No || (bead.in_review && landed);
+        if done && matches!(call.op, Op::Close { .. } | Op::Done { .. }) {
             return;
         }
         let Some(run) = bead.runs.iter().find(|it| it.number == *attempt) else { return };
-        let newest = bead.runs.last().map_or(0, |it| it.number);
         found.check("at most one run writes", newest == *attempt, || {
             format!(
                 "{} by run {attempt} of {id} was taken, run {newest} has the bead",
@@ -248,6 +312,7 @@ impl Oracle {
         number: i64,
         id: &str,
         now: i64,
+        budget: i64,
         found: &mut Findings,
     ) {
         if let Some(known) = self.numbers.get(&number) {
@@ -262,10 +327,11 @@ impl Oracle {
         let top = self.numbers.iter().rev().find(before).map_or(0, |it| *it.0);
         found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
         self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
+        self.one_at_a_time(number, now, found);
         let waits_for = self.blocker(id);
         // A number is the time at which it was given, or a little later.
         let fresh = number >= now;
-        let paused = self.paused;
+        let (paused, outage) = (self.is_paused(), self.outage);
         let live = |it: &Bead| {
             it.runs.last().is_some_and(|run| !run.explained && !run.over && run.unanswered < ASKS)
         };
@@ -285,10 +351,14 @@ impl Oracle {
         );
         if !bead.hooked {
             let rules = [
-                ("a bead that was taken back is not started", bead.assigned != Known::No),
+                // What did not merge goes back to whoever made it, also if nobody else may take it.
+                (
+                    "a bead that was taken back is not started",
+                    bead.assigned != Known::No || bead.in_review,
+                ),
                 // What was claimed before a crash is asked for after it, whatever came between.
                 ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
-                ("nothing is started while paused", !fresh || paused != Known::Yes),
+                ("nothing is started while paused", !fresh || !paused),
             ];
             for (rule, holds) in rules {
                 found.check(rule, holds, || say("it must not"));
@@ -304,7 +374,11 @@ impl Oracle {
                 say(&format!("it waits for {waits_for:?}"))
             });
         }
-        bead.count_starts(id, now, found);
+        bead.count_starts(id, now, outage, found);
+        let spent = bead.spent;
+        found.check("no run begins above the budget", spent < budget, || {
+            say(&format!("{spent} of {budget} are spent"))
+        });
         bead.silence(id, now, found);
         bead.runs.push(Run {
             number,
@@ -329,6 +403,7 @@ impl Oracle {
             self.beads
                 .get(*other)
                 .is_some_and(|it| it.closed == Known::No && it.deleted == Known::No)
+                && !self.merges.landed.contains(*other)
         };
         sure.map(|(other, _)| other).find(open).cloned()
     }
@@ -358,7 +433,10 @@ impl Oracle {
     }
 
     /// The container said no to a start, and the rig heard it.
-    pub(crate) fn start_refused(&mut self, number: i64, now: i64) {
+    pub(crate) fn start_refused(&mut self, number: i64, failed: bool, now: i64) {
+        if failed {
+            self.breaker.insert(number, now);
+        }
         let Some((_, id)) = self.numbers.get(&number) else { return };
         let Some(bead) = self.beads.get_mut(id) else { return };
         if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
@@ -370,7 +448,7 @@ impl Oracle {
     /// A process began, went on after a pause, or is no longer at work; whether its number is at work twice.
     ///
     /// A container that is thought dead and lives, and the one in its place, may be given the same number where the
-    /// first one's answer was lost: nothing in the protocol tells the two apart. That is counted, not judged.
+    /// first one's answer was lost: the rig believes the first that shows it, and the other's has to go.
     pub(crate) fn process(
         &mut self,
         at: (usize, i64),
@@ -385,10 +463,12 @@ impl Oracle {
         } else {
             set.remove(&at);
         }
-        // One number in two containers at once is one run to the rig: counted, not judged.
         let numbers: BTreeSet<i64> = set.iter().map(|it| it.1).collect();
-        let double = numbers.len() < set.len();
-        if numbers.len() >= 2 {
+        let (double, two) = (numbers.len() < set.len(), set.len() >= 2);
+        if double && works {
+            self.explained(at.1);
+        }
+        if two {
             self.two_since.entry(id.to_owned()).or_insert(t);
         } else if let Some(since) = self.two_since.remove(id) {
             found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
@@ -451,7 +531,7 @@ impl Oracle {
                 format!("{id}: {note:?} is not")
             });
         }
-        bead.seen_status(id, view, alarm, found);
+        bead.seen_status(id, view, (alarm, self.merges.landed.contains(id)), found);
     }
 
     /// The titles of all beads, to find one that was made twice.

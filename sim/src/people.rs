@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::faults::Kind;
 use crate::op::{Op, Who};
 use crate::world::{Event, World};
 
@@ -48,7 +49,8 @@ impl World {
         if self.healing {
             return;
         }
-        self.soon(500, 120_000, Event::People);
+        let slow = self.kind == Kind::Outage && self.t > 1_200_000;
+        self.soon(500, if slow { 1_800_000 } else { 120_000 }, Event::People);
         if self.rng.chance(self.faults.zombies) {
             self.zombie();
         }
@@ -99,8 +101,10 @@ impl World {
             83..=84 => Op::Crew { role: "polecat" },
             85..=88 => Op::Hook { agent: agent?, bead: bead? },
             89..=90 => Op::Unhook { agent: agent? },
+            91 if self.rng.chance(500) => Op::Switch(true),
             91 => Op::Pause(true),
-            92..=94 => Op::Pause(false),
+            92 => Op::Switch(false),
+            93..=94 => Op::Pause(false),
             95 => {
                 let to = ["blocked", "dead", "idle", "idle"][self.rng.below(4)];
                 Op::SetAgent { agent: agent?, to }
@@ -169,6 +173,11 @@ impl World {
         let (reason, now) = (view["waiting"]["reason"].as_str().unwrap_or_default(), self.now());
         let later = view["defer_until"].as_str().and_then(beadrig::id::Millis::parse) > Some(now);
         let for_agents = view["assignee"] == "agent";
+        if self.kind.merges() {
+            self.found.check("every review ends", status != "in_review", || {
+                format!("{id} is in review, 40 minutes after the faults")
+            });
+        }
         let fine = match status {
             "in_progress" => false,
             "open" if for_agents => {
@@ -180,6 +189,23 @@ impl World {
         self.people.later += u64::from(later);
         self.found.check("all that is ready is done", fine, || {
             format!("{id} is {status}, {}, 40 minutes after the faults", view["waiting"])
+        });
+    }
+
+    /// A run that was silent for long in a rig that is well was stopped before its time was up.
+    pub(crate) fn must_not_be_silent(&mut self, c: usize, agent: &str, attempt: i64) {
+        let long = self.rig.engine.settings.reaper_ms + 300_000;
+        let (t, well) = (self.t, self.healing && self.t - self.healed_at > long);
+        if self.kind != Kind::Silent || !well || self.oracle.is_by_hand(attempt) {
+            return;
+        }
+        let Some(run) = self.containers[c].run(agent, attempt) else { return };
+        if run.phase != crate::container::Phase::Running {
+            return;
+        }
+        let silent = t - run.active;
+        self.found.check("a silent run is stopped", silent <= long, || {
+            format!("run {attempt} is silent for {} min", silent / 60_000)
         });
     }
 

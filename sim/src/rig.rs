@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use beadrig::api;
-use beadrig::command::{Command, Effect, Moment, StartAnswer};
+use beadrig::command::{Command, Effect, Moment, StartAnswer, Tell};
 use beadrig::engine::Engine;
 use beadrig::id::Millis;
 use beadrig::settings::Settings;
 use beadrig::store::Store;
 use beadrig::token::{Caller, Secrets};
 use beadrig::wire::container::{AgentList, StartAgent};
+use beadrig::wire::merge::{MergeAtWork, MergeEntry, MergeRequest};
 use serde_json::Value;
 
 use crate::op::{Call, Who};
@@ -82,6 +83,7 @@ struct Tick {
 pub(crate) enum Asked {
     List,
     Start(Box<StartAgent>),
+    Merge(Box<MergeRequest>),
     Stop { agent: String, attempt: i64 },
 }
 
@@ -131,6 +133,11 @@ impl Rig {
 }
 
 impl World {
+    /// What time it was then by the clock of today.
+    pub(crate) fn at(&self, t: i64) -> Millis {
+        Millis(START + t + self.skew)
+    }
+
     /// The rig's clock.
     pub(crate) fn now(&self) -> Millis {
         Millis(START + self.t + self.skew)
@@ -167,7 +174,24 @@ impl World {
             self.faults_hit.hit("alarm late");
             due += self.rng.range(1, 60_000);
         }
-        self.plan(due, Event::Alarm(self.rig.alarm_serial));
+        if self.rng.chance(self.faults.alarm / 5) {
+            self.faults_hit.hit("alarm is lost");
+        } else {
+            self.plan(due, Event::Alarm(self.rig.alarm_serial));
+        }
+        // The watchdog looks every five minutes, and at alarms that are late.
+        if self.faults.alarm > 0 {
+            let looks = due + self.rng.range(60_000, 360_000);
+            self.plan(looks, Event::Poke(self.rig.alarm_serial));
+        }
+    }
+
+    /// The watchdog sets an alarm again that should have gone off.
+    pub(crate) fn poke(&mut self, serial: u64) {
+        if serial == self.rig.alarm_serial && self.rig.alarm.is_some() && self.rig.tick.is_none() {
+            self.rig.stirred = true;
+            self.set_alarm_at(self.now().0);
+        }
     }
 
     fn set_alarm(&mut self, in_ms: i64) {
@@ -233,6 +257,7 @@ impl World {
             self.found.wrong.push(format!("a fault without cause: {} {body}", call.op.word()));
         }
         let now = self.now().0;
+        self.merges_answered(call, status, &body);
         self.oracle.answered(call, (status, again), &body, &mut self.found, now);
         Some((status, body))
     }
@@ -360,8 +385,10 @@ impl World {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                // No line to a process and no merge is modelled.
-                Effect::Tell(_) | Effect::Nudge { .. } | Effect::Merge(_) => {}
+                Effect::Tell(tell) => self.told(&tell),
+                // A line to a process changes nothing here.
+                Effect::Nudge { .. } => {}
+                Effect::Merge(merge) => self.call_container(Asked::Merge(merge)),
                 Effect::WakeAt(at) => self.wakes(at.0),
                 Effect::Start(start) => self.call_container(Asked::Start(start)),
                 Effect::Stop { agent, attempt, .. } => {
@@ -389,8 +416,12 @@ impl World {
                 start.attempt,
                 &start.bead_id,
                 now,
+                self.rig.engine.settings.max_budget_micros,
                 &mut self.found,
             );
+        }
+        if let Asked::Merge(merge) = &asked {
+            self.oracle.merges.asked(&merge.entries, &mut self.found);
         }
         self.plan(self.t + CALL_MS, Event::Said(ticket, Said::Nothing));
         self.send_to_container(ticket, asked);
@@ -421,21 +452,28 @@ impl World {
                     Said::Start(answer) => answer,
                     _ => StartAnswer::Unknown("no answer".to_owned()),
                 };
-                if matches!(answer, StartAnswer::Refused(_) | StartAnswer::NoRoom(_)) {
-                    self.oracle.start_refused(start.attempt, now);
+                match answer {
+                    StartAnswer::Refused(_) => self.oracle.start_refused(start.attempt, true, now),
+                    StartAnswer::NoRoom(_) => self.oracle.start_refused(start.attempt, false, now),
+                    StartAnswer::Accepted => self.oracle.breaker.clear(),
+                    StartAnswer::Unknown(_) => {}
                 }
                 self.say(format_args!("rig      start {} was answered {answer:?}", start.attempt));
                 let command = Command::StartAnswered(start.agent_id, start.attempt, answer);
-                let moment = self.moment();
-                if let Ok(outcome) = self.rig.engine.apply(moment, command) {
-                    for effect in outcome.effects {
-                        match effect {
-                            Effect::Tell(_) => {}
-                            Effect::WakeAt(at) => self.wakes(at.0),
-                            _ => self.wakes(now),
-                        }
-                    }
+                self.hear(command);
+            }
+            (Asked::Merge(merge), said) => {
+                let answer = match said {
+                    Said::Start(answer) => answer,
+                    _ => StartAnswer::Unknown("no answer".to_owned()),
+                };
+                if matches!(answer, StartAnswer::NoRoom(_)) {
+                    self.oracle.merges.not_begun(&merge.entries);
                 }
+                let one =
+                    |it: MergeEntry| MergeAtWork { entry_id: it.entry_id, attempt: it.attempt };
+                let merges = merge.entries.into_iter().map(one).collect();
+                self.hear(Command::MergeAnswered(merges, answer));
             }
             (Asked::Stop { .. }, _) => {}
         }
@@ -443,6 +481,33 @@ impl World {
             return self.crash("rig crashes in a tick, at an answer");
         }
         self.advance();
+    }
+
+    /// The rig is told what came of a call of its tick.
+    fn hear(&mut self, command: Command) {
+        let (moment, now) = (self.moment(), self.now().0);
+        let Ok(outcome) = self.rig.engine.apply(moment, command) else { return };
+        for effect in outcome.effects {
+            match effect {
+                Effect::Tell(_) => {}
+                Effect::WakeAt(at) => self.wakes(at.0),
+                _ => self.wakes(now),
+            }
+        }
+    }
+
+    /// What the board is told: that a run was stopped because nothing moved.
+    fn told(&mut self, tell: &Tell) {
+        let why = tell.detail.as_deref().unwrap_or_default();
+        let settings = &self.rig.engine.settings;
+        let silence = match () {
+            () if tell.event != "agent_stopping" => return,
+            () if why.starts_with("no progress for") => (true, settings.reaper_ms),
+            () if why.starts_with("no activity for") => (false, 4 * settings.gupp_ms),
+            () => return,
+        };
+        let Some(bead) = &tell.bead else { return };
+        self.oracle.reaped(bead, silence, self.t, &mut self.found);
     }
 
     /// Goes on to the next step of the tick when all that this one asked for is there.

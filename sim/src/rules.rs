@@ -3,7 +3,7 @@
 use crate::trace::Counts;
 
 /// What is checked. A long run in which one of them never applied shows nothing about it.
-pub(crate) const RULES: [&str; 29] = [
+pub(crate) const RULES: [&str; 40] = [
     "an acknowledged bead is there",
     "an acknowledged note is there",
     "a call with a key is done once",
@@ -33,6 +33,17 @@ pub(crate) const RULES: [&str; 29] = [
     "the alarm does not spin",
     "all that is ready is done",
     "an idle rig hardly wakes",
+    "one start at a time while the breaker is open",
+    "what is reaped was silent",
+    "nothing is reaped while paused",
+    "a silent run is stopped",
+    "no run begins above the budget",
+    "only the newest start of a merge lands",
+    "what was withdrawn does not land",
+    "what an older start of a merge says is refused",
+    "a merge is started a few times at most",
+    "a bead closed as merged was merged",
+    "every review ends",
 ];
 
 /// The part that a restored rig does not forget.

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use beadrig::store::{Sql, SqlError, Value};
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params_from_iter, types};
@@ -36,6 +37,9 @@ impl SimSql {
         let conn = Connection::open_in_memory()?;
         conn.pragma_update(None, "foreign_keys", true)?;
         conn.pragma_update(None, "cache_size", -65_536)?;
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
+        // Else whatever is bound to a column of a partial index has its statement compiled anew, each time.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         for (limit, value) in [
             (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),

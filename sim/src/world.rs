@@ -13,8 +13,8 @@ use beadrig::command::StartAnswer;
 use beadrig::settings::Settings;
 
 use crate::container::Container;
-use crate::faults::{Blow, FAULTS, Faults};
-use crate::op::{Call, Who};
+use crate::faults::{Blow, FAULTS, Faults, Kind};
+use crate::op::{Call, Op, Who};
 use crate::oracle::Oracle;
 use crate::people::People;
 use crate::rig::{Asked, Rig, Said, Ticket};
@@ -61,6 +61,16 @@ pub(crate) enum Event {
     Look,
     Heal,
     /// While it heals: which processes are not wanted; and whether they are still there.
+    /// A merge is made: container, life of the service, entry and start.
+    Merge(usize, u64, (String, i64)),
+    /// The watchdog looks whether an alarm went off.
+    Poke(u64),
+    /// A person takes back all pauses.
+    Unpause,
+    /// The whole deployment is paused, or goes on.
+    Deployment(bool),
+    /// Every start fails, or none does for that.
+    Outage(bool),
     Unwanted(std::collections::BTreeSet<(usize, i64)>),
 }
 
@@ -77,6 +87,7 @@ pub(crate) struct World {
     pub(crate) containers: Vec<Container>,
     /// The one that the town asks.
     pub(crate) current: usize,
+    pub(crate) kind: Kind,
     pub(crate) faults: Faults,
     pub(crate) faults_hit: Counts,
     pub(crate) trace: Trace,
@@ -86,6 +97,7 @@ pub(crate) struct World {
     pub(crate) found: Findings,
     pub(crate) people: People,
     pub(crate) healing: bool,
+    pub(crate) healed_at: i64,
     pub(crate) boots: u64,
     pub(crate) calls: u64,
 }
@@ -125,8 +137,18 @@ pub(crate) fn run(sql: &Rc<SimSql>, seed: u64, keep: bool) -> Outcome {
 impl World {
     fn new(sql: &Rc<SimSql>, seed: u64, keep: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let faults = Faults::of(&mut rng);
-        let settings = Settings { run_timeout_s: RUN_S, max_agents: 3, ..Settings::default() };
+        let kind = Kind::of(&mut rng);
+        let mut faults = Faults::of(&mut rng);
+        let mut settings = Settings { run_timeout_s: RUN_S, max_agents: 3, ..Settings::default() };
+        match kind {
+            Kind::Outage => faults = Faults::default(),
+            Kind::Silent => {
+                settings.gupp_ms = 4 * 60_000;
+                settings.reaper_ms = if rng.chance(600) { 5 * 60_000 } else { 60 * 60_000 };
+            }
+            Kind::Budget => settings.max_budget_micros = 1_000_000,
+            _ => {}
+        }
         Self {
             t: 0,
             skew: 0,
@@ -136,6 +158,7 @@ impl World {
             rig: Rig::new(Rc::clone(sql), settings),
             containers: vec![Container::new(1, 0)],
             current: 0,
+            kind,
             faults,
             faults_hit: Counts::expecting(&FAULTS),
             trace: Trace::new(keep),
@@ -144,6 +167,7 @@ impl World {
             found: Findings::new(),
             people: People::default(),
             healing: false,
+            healed_at: 0,
             boots: 1,
             calls: 0,
         }
@@ -165,8 +189,28 @@ impl World {
 
     fn go(&mut self) {
         let long = self.faults.storm || self.faults.bad_agents >= crate::faults::EVERY_ONE;
-        let heal = if long { (100, 150) } else { (12, 75) };
+        let heal = match self.kind {
+            Kind::Outage => (60, 150),
+            Kind::MergesLost => (60, 100),
+            _ if long => (100, 150),
+            _ => (12, 75),
+        };
         let heal = self.rng.range(heal.0, heal.1) * 60_000;
+        if self.kind.merges() {
+            let caller = beadrig::token::Caller::Operator { actor: "ann".to_owned() };
+            let (moment, body) = (self.moment(), r#"{"git_url":"https://git.test/demo.git"}"#);
+            let (status, body, ..) = self.ask_api(moment, "PATCH", "/config", body, caller, None);
+            assert_eq!(status, 200, "{body}");
+            self.oracle.has_git = true;
+        }
+        if self.kind == Kind::Outage {
+            self.oracle.outage = true;
+            self.soon(0, 600_000, Event::Outage(true));
+            let over = heal - self.rng.range(0, 1_800_000);
+            self.plan(over, Event::Outage(false));
+        } else if self.rng.chance(250) {
+            self.soon(60_000, 1_200_000, Event::Deployment(true));
+        }
         self.plan(0, Event::People);
         self.plan(heal, Event::Heal);
         self.soon(60_000, 600_000, Event::Blow);
@@ -189,7 +233,7 @@ impl World {
                 break;
             }
             let event = first.remove();
-            self.t = at;
+            (self.t, self.oracle.t) = (at, at);
             self.happen(event);
         }
         self.t = end;
@@ -216,8 +260,20 @@ impl World {
             Event::Lease(c, boot, heard) => self.lease(c, boot, heard),
             Event::TimeLimit(c, boot, agent, attempt) => {
                 if self.containers[c].boot == boot {
+                    self.must_not_be_silent(c, &agent, attempt);
                     self.end_run(c, &agent, attempt, "timeout", false);
                 }
+            }
+            Event::Merge(c, boot, key) => self.merge_made(c, boot, key),
+            Event::Poke(serial) => self.poke(serial),
+            Event::Unpause => {
+                self.send(Who::Person, Op::Pause(false), 3);
+                self.send(Who::Person, Op::Switch(false), 3);
+            }
+            Event::Deployment(pause) => self.deployment(pause),
+            Event::Outage(on) => {
+                self.faults_hit.hit("every start fails");
+                self.containers.iter_mut().for_each(|it| it.refuses = on);
             }
             Event::People => self.person_acts(),
             Event::Blow => self.blow(),
@@ -225,7 +281,7 @@ impl World {
             Event::Look => {
                 self.look(false);
                 if !self.healing {
-                    self.soon(300_000, 900_000, Event::Look);
+                    self.soon(400_000, 1_100_000, Event::Look);
                 }
             }
             Event::Heal => self.heal(),
@@ -234,7 +290,7 @@ impl World {
     }
 
     /// Somebody calls the rig.
-    pub(crate) fn send(&mut self, who: Who, op: crate::op::Op, tries: u32) {
+    pub(crate) fn send(&mut self, who: Who, op: Op, tries: u32) {
         self.calls += 1;
         let keyed = !matches!(who, Who::Container(..));
         let key = (keyed && self.rng.chance(700)).then(|| format!("k{}", self.calls));
@@ -278,7 +334,37 @@ impl World {
         }
     }
 
+    /// The switch of the whole deployment, as the rig is told of it before a tick.
+    fn deployment(&mut self, pause: bool) {
+        if pause && self.healing {
+            return;
+        }
+        let at = self.now();
+        let off = pause.then(|| beadrig::store::Pause { by: "ann".to_owned(), at, reason: None });
+        let command = beadrig::command::Command::DeploymentPaused(off);
+        let moment = self.moment();
+        let done = self.rig.engine.apply(moment, command).is_ok();
+        self.oracle.deployment_paused(pause, done);
+        if pause {
+            self.faults_hit.hit("deployment is paused");
+            self.soon(10_000, 900_000, Event::Deployment(false));
+        } else if done {
+            self.rig.stirred = true;
+            self.set_alarm_at(at.0);
+        } else {
+            self.plan(self.t + 30_000, Event::Deployment(false));
+        }
+    }
+
     fn arrives(&mut self, call: Call) {
+        if let (Who::Container(c, boot), Op::Beats { runs, .. }) = (&call.who, &call.op)
+            && self.containers[*c].boot != *boot
+        {
+            self.faults_hit.hit("a dead container is heard late");
+            for it in runs {
+                self.oracle.explained(it.1);
+            }
+        }
         let answer = if self.is_cut(&call.who) { None } else { self.request(&call) };
         let Some((status, body)) = answer else {
             return self.soon(5_000, 10_000, Event::Again(Box::new(call)));
@@ -304,9 +390,17 @@ impl World {
 
     /// A question of a tick is on its way to the container.
     pub(crate) fn send_to_container(&mut self, ticket: Ticket, asked: Asked) {
-        let start = matches!(asked, Asked::Start(_));
+        let start = matches!(asked, Asked::Start(_) | Asked::Merge(_));
         let faults = (self.faults.late, self.faults.twice);
         let c = self.current;
+        if matches!(asked, Asked::Start(_)) && self.rng.chance(self.faults.swaps) {
+            // It gets through, nobody hears of it for a while, and the town asks another container from now on.
+            self.container_asked(Ticket { call: 0, ..ticket }, c, asked);
+            self.containers[c].cut = true;
+            self.soon(10_000, 110_000, Event::Mended(Blow::CutOff, c));
+            self.faults_hit.hit("container is replaced at a start, and lives");
+            return self.another_container();
+        }
         if self.rng.chance(faults.0) {
             self.faults_hit.hit(if start { "start late" } else { "list late" });
             return self.soon(7_000, 400_000, Event::Asked(ticket, c, asked));
@@ -337,10 +431,12 @@ impl World {
     pub(crate) fn unheard(&mut self, ticket: Ticket, asked: &Asked) {
         let said = match asked {
             // Probed, and not sent.
-            Asked::Start(_) if self.rng.chance(700) => {
+            Asked::Start(_) | Asked::Merge(_) if self.rng.chance(700) => {
                 Said::Start(StartAnswer::NoRoom("the container does not answer".to_owned()))
             }
-            Asked::Start(_) => Said::Start(StartAnswer::Unknown("no answer".to_owned())),
+            Asked::Start(_) | Asked::Merge(_) => {
+                Said::Start(StartAnswer::Unknown("no answer".to_owned()))
+            }
             _ => Said::Nothing,
         };
         self.soon(1_500, 5_500, Event::Said(ticket, said));
@@ -380,11 +476,7 @@ impl World {
             }
             Blow::ThoughtDead => {
                 self.containers[c].cut = self.rng.chance(600);
-                self.boots += 1;
-                let (boot, t) = (self.boots, self.t);
-                self.containers.push(Container::new(boot, t));
-                self.current = self.containers.len() - 1;
-                self.soon(1, 36_000, Event::Beat(self.current, boot));
+                self.another_container();
                 "container is thought dead and lives"
             }
             Blow::NoRoom => {
@@ -409,6 +501,14 @@ impl World {
         if !matches!(blow, Blow::ContainerRestarts | Blow::RigAway) {
             self.soon(10_000, 900_000, Event::Mended(blow, c));
         }
+    }
+
+    fn another_container(&mut self) {
+        self.boots += 1;
+        let (boot, t) = (self.boots, self.t);
+        self.containers.push(Container::new(boot, t));
+        self.current = self.containers.len() - 1;
+        self.soon(1, 36_000, Event::Beat(self.current, boot));
     }
 
     fn mended(&mut self, blow: Blow, c: usize) {
@@ -468,13 +568,14 @@ impl World {
     fn heal(&mut self) {
         self.say(format_args!("heal"));
         self.healing = true;
+        self.healed_at = self.t;
         self.faults = Faults::default();
         self.rig.away_until = self.t;
         self.rig.sql.writes_left.set(None);
         self.rig.sql.stays_full.set(false);
         for c in 0..self.containers.len() {
             let it = &mut self.containers[c];
-            (it.cut, it.full) = (false, false);
+            (it.cut, it.full, it.refuses) = (false, false, false);
             if !it.up && c == self.current {
                 self.boot(c);
             } else if it.wedged {
@@ -482,7 +583,10 @@ impl World {
                 self.boot(c);
             }
         }
-        self.send(Who::Person, crate::op::Op::Pause(false), 3);
+        self.plan(self.t, Event::Unpause);
+        // After what was sent before and comes late.
+        self.plan(self.t + 260_000, Event::Unpause);
+        self.plan(self.t, Event::Deployment(false));
         self.plan(self.t + 300_000, Event::Unwanted(std::collections::BTreeSet::new()));
     }
 }

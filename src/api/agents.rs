@@ -60,7 +60,8 @@ pub(super) fn heartbeats<S: Sql>(call: &Call<'_, S>) -> Result<Answer, Error> {
         let message = format!("protocol {} is not {PROTOCOL}; roll out both parts", beats.protocol);
         return Err(Refusal::new(Code::Protocol, message).into());
     }
-    let verdicts = match call.apply(Command::Heartbeats(beats.agents))? {
+    let boot = Some(beats.boot_id).filter(|it| !it.is_empty());
+    let verdicts = match call.apply(Command::Heartbeats(boot, beats.agents))? {
         Reply::Verdicts(verdicts) => verdicts,
         _ => Vec::new(),
     };

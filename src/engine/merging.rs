@@ -25,6 +25,9 @@ impl<S: Sql> Engine<S> {
     /// Merges of which nothing was heard for too long.
     pub(super) fn merges_to_recover(&self, now: Millis) -> Result<Vec<Command>, SqlError> {
         let overdue = now.plus(-limits::REVIEW_RUNNING_MS);
+        if crate::mutant!(NoMergeIsRecovered) {
+            return Ok(Vec::new());
+        }
         if self.store.standing()?.merging.silent_since.is_none_or(|since| since > overdue) {
             return Ok(Vec::new());
         }
@@ -195,7 +198,7 @@ impl<S: Sql> Apply<'_, S> {
             return Ok(Reply::Done);
         }
         let lost = before.recoveries + 1;
-        if lost > limits::REVIEW_RECOVERIES_MAX {
+        if lost > limits::REVIEW_RECOVERIES_MAX && !crate::mutant!(MergesWithoutEnd) {
             let message = format!("it was started {lost} times and never came back");
             let mut after = before.clone();
             after.state = before.state.after(Event::Ended(State::Failed))?;
@@ -233,7 +236,10 @@ impl<S: Sql> Apply<'_, S> {
         let ids: Vec<&str> = merges.iter().map(|it| it.entry_id.as_str()).collect();
         let at_work = self.store().merges_at_work(&ids)?;
         let current = |it: &MergeAtWork| {
-            at_work.iter().find(|live| live.entry == it.entry_id && live.attempt == it.attempt)
+            at_work.iter().find(|live| {
+                live.entry == it.entry_id
+                    && (live.attempt == it.attempt || crate::mutant!(OldMergesLand))
+            })
         };
         let news: Vec<&str> = merges
             .iter()
@@ -245,7 +251,11 @@ impl<S: Sql> Apply<'_, S> {
         let verdict = |it: &MergeAtWork| LandingVerdict {
             entry_id: it.entry_id.clone(),
             attempt: it.attempt,
-            verdict: if current(it).is_some() { Advice::Ok } else { Advice::Stale },
+            verdict: if current(it).is_some() || crate::mutant!(LandingIsFree) {
+                Advice::Ok
+            } else {
+                Advice::Stale
+            },
         };
         Ok(merges.iter().map(verdict).collect())
     }

@@ -226,7 +226,7 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::Escalate(by, fields) => self.escalate(&by, *fields),
             C::Acknowledge(by, bead) => self.acknowledge(&by, &bead),
             C::EscalateAgain(bead) => self.escalate_again(&bead),
-            C::Heartbeats(agents) => self.heartbeats(agents),
+            C::Heartbeats(boot, agents) => self.heartbeats(boot.as_deref(), agents),
             C::Exited(by, agent, report) => self.exited(&by, &agent, report),
             C::StartAnswered(agent, attempt, answer) => {
                 self.start_answered(&agent, attempt, answer)
@@ -235,8 +235,9 @@ impl<'a, S: Sql> Apply<'a, S> {
             C::Start(agent) => self.start(&agent),
             C::AskAgain(agent, attempt) => self.ask_again(&agent, attempt),
             C::Act(agent, attempt, judgement) => self.act(&agent, attempt, judgement),
-            C::Saw(seen) => {
-                self.store().saw(&seen, self.settings()?.watch_gap_ms(), self.now)?;
+            C::Saw(boot, seen) => {
+                let gap = self.settings()?.watch_gap_ms();
+                self.store().saw(&seen, boot.as_deref(), gap, self.now)?;
                 Ok(Reply::Done)
             }
             C::Sling(by, fields) => self.sling(&by, *fields),

@@ -51,7 +51,8 @@ impl<S: Sql> Apply<'_, S> {
         let mut said = Said::read(&fields)?;
         let commit_sha = refs::commit(fields.commit_sha)?;
         let pr_url = reviews::url(fields.pr_url)?;
-        if let Some(number) = fields.attempt.filter(|it| *it != before.attempts) {
+        let older = |it: &i64| *it != before.attempts && !crate::mutant!(AnyMergeReportIsTaken);
+        if let Some(number) = fields.attempt.filter(older) {
             let message = format!(
                 "start {number} of the merge of review {id} is over; {} is current",
                 before.attempts

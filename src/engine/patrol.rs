@@ -105,12 +105,17 @@ type Rule = (fn(&Silent<'_>) -> bool, fn(i64) -> Judgement);
 
 /// The rules of silence, the gravest first; the first that holds is done.
 const SILENCE: [Rule; 4] = [
-    (|it| it.ms >= limits::SILENT_STOP * it.settings.gupp_ms, Judgement::Stall),
+    (
+        |it| it.ms >= limits::SILENT_STOP * it.settings.gupp_ms && !crate::mutant!(NobodyIsReaped),
+        Judgement::Stall,
+    ),
     (
         |it| {
-            it.reaps
+            (it.reaps || crate::mutant!(PauseStopsNoReaper))
+                && !crate::mutant!(NobodyIsReaped)
                 && it.member.bead.as_ref().is_some_and(Hooked::is_for_agents)
-                && it.ms / 60_000 > it.settings.reaper_ms / 60_000
+                && (it.ms / 60_000 > it.settings.reaper_ms / 60_000
+                    || (crate::mutant!(SilenceIsShort) && it.ms * 2 > it.settings.reaper_ms))
         },
         Judgement::Reap,
     ),

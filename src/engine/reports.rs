@@ -15,7 +15,11 @@ use crate::token::Caller;
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
 
 impl<S: Sql> Apply<'_, S> {
-    pub(super) fn heartbeats(&mut self, agents: Vec<Heartbeat>) -> Result<Reply, Error> {
+    pub(super) fn heartbeats(
+        &mut self,
+        boot: Option<&str>,
+        agents: Vec<Heartbeat>,
+    ) -> Result<Reply, Error> {
         let (crew, _) = self.store().crew()?;
         let (mut verdicts, mut seen) = (Vec::new(), Vec::new());
         for beat in agents {
@@ -23,15 +27,20 @@ impl<S: Sql> Apply<'_, S> {
             let live = member.and_then(|it| it.attempt.as_ref());
             let advice = match (member, live) {
                 (Some(member), Some(live))
-                    if live.number == beat.attempt || crate::mutant!(AnyHeartbeatIsTaken) =>
+                    if (live.number == beat.attempt && live.is_of(boot))
+                        || crate::mutant!(AnyHeartbeatIsTaken) =>
                 {
                     let activity = Millis::parse(&beat.last_activity_at).unwrap_or(self.now);
                     let activity = activity.min(self.now);
                     match live.state {
                         State::Claimed | State::Starting => {
                             self.alive(member, live, activity)?;
+                            seen.push((live.number, activity));
                         }
-                        _ if is_news(live, activity, self.now) => {
+                        // Whose it is, is kept at once.
+                        _ if is_news(live, activity, self.now)
+                            || (live.boot.is_none() && boot.is_some()) =>
+                        {
                             seen.push((live.number, activity));
                         }
                         _ => {}
@@ -45,7 +54,7 @@ impl<S: Sql> Apply<'_, S> {
             verdicts.push((beat, advice));
         }
         let settings = self.settings()?;
-        self.store().saw(&seen, settings.watch_gap_ms(), self.now)?;
+        self.store().saw(&seen, boot, settings.watch_gap_ms(), self.now)?;
         self.effects.push(Effect::WakeAt(self.now.plus(settings.active_alarm_ms)));
         Ok(Reply::Verdicts(verdicts))
     }
@@ -64,6 +73,7 @@ impl<S: Sql> Apply<'_, S> {
         let member = self.member(agent)?;
         match &member.attempt {
             Some(live) if live.number == number || crate::mutant!(AnyReportEndsTheRun) => {
+                refuse_other_boot(by, live, &report)?;
                 let mut end = end_of(&report);
                 // Only the container knows that it shut down: what an agent says of itself gets around no bound.
                 if matches!(by, Caller::Agent(_)) && end.state != State::Exited {
@@ -150,6 +160,23 @@ impl<S: Sql> Apply<'_, S> {
         self.effects.push(Effect::WakeAt(retry_at));
         Ok(())
     }
+}
+
+/// Refuses a report of a container that is not the one that has the run. That a run is `lost` may be said by the next
+/// life of a service: it has ended what the one before left behind.
+fn refuse_other_boot(by: &Caller, live: &Attempt, report: &ExitReport) -> Result<(), Refusal> {
+    let boot = report.boot_id.as_deref().filter(|it| !it.is_empty());
+    if matches!(by, Caller::Agent(_))
+        || live.is_of(boot)
+        || report.reason.as_deref() == Some("lost")
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "attempt {} of agent {} runs in another container; this one's was killed, or has to be",
+        live.number, live.agent
+    );
+    Err(Refusal::new(Code::StaleAttempt, message))
 }
 
 /// What a report says about the end of a run.

@@ -56,7 +56,7 @@ impl<S: Sql> Engine<S> {
         match self.store.due(moment.now, free, breaker.is_open()) {
             Ok(deeds) => todo.extend(deeds.into_iter().map(|it| match it.deed {
                 Deed::Claim => Command::Claim(it.bead),
-                Deed::Undefer if crate::mutant!(DeferredForEver) => Command::Saw(Vec::new()),
+                Deed::Undefer if crate::mutant!(DeferredForEver) => Command::Saw(None, Vec::new()),
                 Deed::Undefer => Command::Due(it.bead),
                 Deed::Orphaned => Command::Orphaned(it.bead),
                 Deed::Escalate => Command::EscalateAgain(it.bead),
@@ -97,6 +97,7 @@ impl<S: Sql> Engine<S> {
         };
         let settings = self.in_force("witnessPatrol", &mut effects);
         let rules = (&settings, self.claims(&settings));
+        let boot = answer.map(|it| it.boot_id.as_str()).filter(|it| !it.is_empty());
         let mut seen_alive = Vec::new();
         for member in &crew {
             let Some(live) = &member.attempt else { continue };
@@ -105,6 +106,8 @@ impl<S: Sql> Engine<S> {
             }
             let seen = match answer {
                 None => Seen::NoAnswer,
+                // Another container, or another life of this one, speaks of another process.
+                Some(_) if !live.is_of(boot) => Seen::Absent,
                 Some(list) => list
                     .agents
                     .iter()
@@ -117,10 +120,18 @@ impl<S: Sql> Engine<S> {
                     seen_alive.push((live.number, activity));
                 }
                 Some(judgement) => {
+                    if let Judgement::Alive(activity) = judgement {
+                        seen_alive.push((live.number, activity));
+                    }
                     let command = Command::Act(live.agent.clone(), live.number, judgement);
                     self.carry_out("witnessPatrol", moment, command, &mut effects);
                 }
-                None => {}
+                None => {
+                    // Whose it is, is kept at once.
+                    if let (Seen::Present(it), None, Some(_)) = (&seen, &live.boot, boot) {
+                        seen_alive.push((live.number, patrol::activity(it, moment.now)));
+                    }
+                }
             }
             if let Some(judgement) = judge_silence(member, live, &seen, moment.now, rules) {
                 let command = Command::Act(live.agent.clone(), live.number, judgement);
@@ -128,7 +139,8 @@ impl<S: Sql> Engine<S> {
             }
         }
         if !seen_alive.is_empty() {
-            self.carry_out("witnessPatrol", moment, Command::Saw(seen_alive), &mut effects);
+            let saw = Command::Saw(boot.map(str::to_owned), seen_alive);
+            self.carry_out("witnessPatrol", moment, saw, &mut effects);
         }
         effects
     }

@@ -74,7 +74,7 @@ const MEMBER: &str = "SELECT json_array(
         json(CASE WHEN t.number IS NOT NULL THEN json_array(
             t.number, t.agent, t.bead, t.job, t.state, t.outcome, t.reason, t.exit_code, t.asked_at, t.refusals,
             t.retry_at, t.accepted_at, t.last_seen, t.last_activity, t.suspect_since, t.failed_asks, t.stop_at,
-            t.ended_at, t.unwatched_ms, t.nudged_at, t.escalated_at, t.cost_micros) END),
+            t.ended_at, t.unwatched_ms, t.nudged_at, t.escalated_at, t.cost_micros, t.boot) END),
         json(CASE WHEN b.id IS NOT NULL THEN json_array(
             b.id, b.assignee, b.not_before, b.updated_at, json(b.runs)) END))
     FROM agent AS a

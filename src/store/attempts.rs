@@ -8,7 +8,7 @@ use crate::limits;
 /// A row as JSON, in the order of the fields of [`Attempt`].
 const ROW: &str = "json_array(number, agent, bead, job, state, outcome, reason, exit_code, asked_at, refusals, \
      retry_at, accepted_at, last_seen, last_activity, suspect_since, failed_asks, stop_at, ended_at, unwatched_ms, \
-     nudged_at, escalated_at, cost_micros)";
+     nudged_at, escalated_at, cost_micros, boot)";
 
 /// A run about to be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,14 +78,20 @@ impl<S: Sql> Store<S> {
     /// Writes that these attempts were seen alive, with the last activity of each.
     ///
     /// A time of more than `gap_ms` in which one was not seen is nobody's silence: as much of it as lies after the last activity is
-    /// kept apart, until there is a new one.
-    pub fn saw(&self, seen: &[(i64, Millis)], gap_ms: i64, now: Millis) -> Result<(), SqlError> {
+    /// kept apart, until there is a new one. `boot` is the life of the container service that showed them.
+    pub fn saw(
+        &self,
+        seen: &[(i64, Millis)],
+        boot: Option<&str>,
+        gap_ms: i64,
+        now: Millis,
+    ) -> Result<(), SqlError> {
         if seen.is_empty() || crate::mutant!(SuspicionStays) {
             return Ok(());
         }
         self.run(
             "UPDATE attempt
-             SET last_seen = ?1, suspect_since = NULL, failed_asks = 0,
+             SET last_seen = ?1, suspect_since = NULL, failed_asks = 0, boot = coalesce(boot, ?4),
                  last_activity = max(coalesce(last_activity, 0), said.at),
                  unwatched_ms = iif(said.at > coalesce(last_activity, 0), 0, unwatched_ms)
                      + iif(suspect_since IS NOT NULL OR ?1 - coalesce(last_seen, ?1) > ?3,
@@ -93,7 +99,7 @@ impl<S: Sql> Store<S> {
              FROM (SELECT json_extract(value, '$[0]') AS number, min(json_extract(value, '$[1]'), ?1) AS at
                    FROM json_each(?2)) AS said
              WHERE attempt.number = said.number AND ended_at IS NULL",
-            &[now.into(), to_json(&seen), gap_ms.into()],
+            &[now.into(), to_json(&seen), gap_ms.into(), boot.map(str::to_owned).into()],
         )?;
         Ok(())
     }
@@ -119,5 +125,6 @@ fn columns(attempt: &Attempt) -> Vec<(&'static str, Value)> {
         ("nudged_at", attempt.nudged_at.into()),
         ("escalated_at", attempt.escalated_at.into()),
         ("cost_micros", attempt.cost_micros.into()),
+        ("boot", attempt.boot.as_ref().into()),
     ]
 }

@@ -14,7 +14,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_surface.sql"),
     include_str!("../../migrations/0006_patrol.sql"),
     include_str!("../../migrations/0007_merging.sql"),
-    include_str!("../../migrations/0008_exchange.sql"),
+    include_str!("../../migrations/0008_boot.sql"),
+    include_str!("../../migrations/0009_exchange.sql"),
 ];
 
 impl<S: Sql> Store<S> {

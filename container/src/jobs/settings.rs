@@ -41,7 +41,10 @@ impl JobSettings {
         let ttl = number(get, "JOB_TTL_S", JOB_TTL_S_DEFAULT, 1, JOB_TTL_S_MAX)?;
         Ok(Self {
             command,
-            concurrency: whole(number(get, "JOB_CONCURRENCY", places, 1, places)?),
+            concurrency: match whole(number(get, "JOB_CONCURRENCY", 0, 0, places)?) {
+                0 => whole(places),
+                jobs => jobs,
+            },
             queue_depth: whole(depth),
             ttl: Duration::from_secs(ttl),
         })
@@ -87,7 +90,7 @@ mod tests {
         );
         assert_eq!(
             refused("JOB_CONCURRENCY", "11"),
-            "JOB_CONCURRENCY takes a whole number from 1 to 10, not \"11\""
+            "JOB_CONCURRENCY takes a whole number from 0 to 10, not \"11\""
         );
         assert!(refused("JOB_TTL_S", "0").starts_with("JOB_TTL_S takes"));
         assert!(refused("MAX_QUEUE_DEPTH", "-1").starts_with("MAX_QUEUE_DEPTH takes"));

@@ -131,7 +131,7 @@ pub(super) fn inside(client: &Client, status: &Value, found: &mut Findings) {
             found.bad("rig", "it tells its status, but not its health", "look in the worker's log");
         }
     }
-    dispatch(client, status, found);
+    dispatch(status, found);
     match status.get("breaker").filter(|it| !it.is_null()) {
         Some(breaker) => {
             let said = breaker["message"].as_str().unwrap_or("its starts fail");
@@ -194,15 +194,8 @@ fn has_work(client: &Client, status: &Value) -> Result<Option<String>, String> {
     Ok(beads.iter().find(|bead| waits(bead)).map(|bead| format!("{} waits for an agent", bead.id)))
 }
 
-fn dispatch(client: &Client, status: &Value, found: &mut Findings) {
-    let mut view = serde_json::from_value::<DispatchView>(status["dispatch"].clone()).ok();
-    if view.is_none() {
-        // A rig that does not say who: the deployment may.
-        view = client
-            .look("/api/pause")
-            .ok()
-            .and_then(|seen| serde_json::from_value(seen.data()?).ok());
-    }
+fn dispatch(status: &Value, found: &mut Findings) {
+    let view = serde_json::from_value::<DispatchView>(status["dispatch"].clone()).ok();
     if status["dispatch_enabled"] != false && view.as_ref().is_none_or(|view| view.enabled) {
         return found.ok("dispatch", "on: beads are handed to agents");
     }
