@@ -145,18 +145,18 @@ fn every_fault_has_a_test_and_a_rule_of_the_simulator_or_a_reason() {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     assert!(rows.len() >= 40, "the rows were found");
-    let named = |cell: &str| -> Vec<String> {
+    let quoted = |cell: &str| -> Vec<String> {
         cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
     for row in &rows {
         let [number, what, tests, simulated] = row[..] else {
             panic!("{row:?} has not four cells")
         };
-        assert!(!named(tests).is_empty(), "{number} {what}: no test");
-        for name in named(tests) {
+        assert!(!quoted(tests).is_empty(), "{number} {what}: no test");
+        for name in quoted(tests) {
             assert!(is_test(&sources, &name), "{number} {what}: there is no test {name}");
         }
-        let names = named(simulated);
+        let names = quoted(simulated);
         assert!(
             !names.is_empty() || simulated.starts_with("not here: "),
             "{number} {what}: no rule"
