@@ -46,6 +46,8 @@ fn what_belongs_to_beads_is_told_in_the_order_asked_for() {
     make(&mut rig, "demo-2", json!({ "dependencies": waits }));
     note(&mut rig, "demo-1", "first");
     note(&mut rig, "demo-1", "second");
+    let comment = r#"{"text": "looks good"}"#;
+    assert_eq!(rig.operator("POST", "/beads/demo-1/comments", comment).0, 201);
     let told = ask(&mut rig, "/details?ids=demo-2,nope,demo-1");
     let told: Vec<String> = told
         .as_array()
@@ -61,16 +63,16 @@ fn what_belongs_to_beads_is_told_in_the_order_asked_for() {
             let notes: Vec<_> =
                 it["notes"].as_array().unwrap().iter().map(|it| &it["text"]).collect();
             format!(
-                "{} on {on:?}, blocked by {}, blocks {}, notes {notes:?}",
-                it["id"], it["dependency_count"], it["dependent_count"]
+                "{} on {on:?}, blocked by {}, blocks {}, comments {}, notes {notes:?}",
+                it["id"], it["dependency_count"], it["dependent_count"], it["comment_count"]
             )
             .replace('"', "")
             .replace('\\', "")
         })
         .collect();
     expect![[r#"
-        demo-2 on [blocks demo-1, related demo-p], blocked by 1, blocks 0, notes []
-        demo-1 on [parent-child demo-p], blocked by 0, blocks 1, notes [String(first), String(second)]"#]]
+        demo-2 on [blocks demo-1, related demo-p], blocked by 1, blocks 0, comments 0, notes []
+        demo-1 on [parent-child demo-p], blocked by 0, blocks 1, comments 1, notes [String(first), String(second)]"#]]
     .assert_eq(&told.join("\n"));
     let named = ask(&mut rig, "/beads?ids=demo-2,nope,demo-p&status=closed");
     assert_eq!(ids(&named), ["demo-2", "demo-p"]);

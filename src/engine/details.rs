@@ -57,7 +57,7 @@ impl<S: Sql> Engine<S> {
                 dependencies,
                 dependency_count: it.blockers,
                 dependent_count: it.blocks,
-                comment_count: 0,
+                comment_count: it.comments,
                 notes: notes.remove(&it.bead).unwrap_or_default(),
                 id: it.bead,
             }

@@ -26,6 +26,8 @@ pub struct Extent {
     pub blocks: u64,
     /// How long its notes are together.
     pub note_bytes: u64,
+    /// How many comments it has.
+    pub comments: u64,
 }
 
 impl<S: Sql> Store<S> {
@@ -48,7 +50,8 @@ impl<S: Sql> Store<S> {
             "SELECT json_array(b.id, b.parent, b.created_at, b.created_by,
                  (SELECT count(*) FROM dependency WHERE bead = b.id AND kind = 'blocks'),
                  (SELECT count(*) FROM dependency WHERE depends_on = b.id AND kind = 'blocks'),
-                 (SELECT coalesce(sum(length(text)), 0) FROM note WHERE bead = b.id))
+                 (SELECT coalesce(sum(length(text)), 0) FROM note WHERE bead = b.id),
+                 (SELECT count(*) FROM comment WHERE bead = b.id))
              FROM json_each(?) AS wanted CROSS JOIN bead AS b ON b.id = wanted.value
              ORDER BY wanted.key",
             &[to_json(&ids)],
