@@ -27,6 +27,8 @@ const STARTS_MAX: usize = 7;
 pub(crate) struct Merges {
     /// By entry: of which bead, and the starts that were asked for.
     known: BTreeMap<String, (String, BTreeSet<i64>)>,
+    /// How often each start was asked for.
+    asks: BTreeMap<(String, i64), u32>,
     /// Entries that a person took back.
     withdrawn: BTreeSet<String>,
     /// The beads whose work is on the target branch.
@@ -40,6 +42,7 @@ impl Merges {
             let fresh = || (it.bead_id.clone(), BTreeSet::new());
             let (_, starts) = self.known.entry(it.entry_id.clone()).or_insert_with(fresh);
             starts.insert(it.attempt);
+            *self.asks.entry((it.entry_id.clone(), it.attempt)).or_default() += 1;
             let n = starts.len();
             found.check("a merge is started a few times at most", n <= STARTS_MAX, || {
                 format!("{} of {} is started for the {n}th time", it.entry_id, it.bead_id)
@@ -47,9 +50,15 @@ impl Merges {
         }
     }
 
-    /// There was no room for these: the same numbers are given again.
+    /// There was no room for these: the same numbers are given again. One that was asked for before, and not
+    /// answered, may have begun all the same.
     pub(crate) fn not_begun(&mut self, entries: &[MergeEntry]) {
         for it in entries {
+            let key = (it.entry_id.clone(), it.attempt);
+            if self.asks.get(&key).is_some_and(|asks| *asks > 1) {
+                continue;
+            }
+            self.asks.remove(&key);
             if let Some((_, starts)) = self.known.get_mut(&it.entry_id) {
                 starts.remove(&it.attempt);
             }
