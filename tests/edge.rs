@@ -130,6 +130,56 @@ fn the_document_needs_a_token_and_other_origins_the_setting() {
     assert_eq!((list.status().as_u16(), header(&list, "access-control-allow-origin")), (200, ""));
 }
 
+/// The routes of towns, users and the deployment; those of rigs are in `tests/tenants.rs`. The document names all of the
+/// first two, so that a new one is tried too.
+#[test]
+fn what_is_no_rigs_is_the_operators_alone() {
+    let live = Live::start();
+    let document: Value = serde_json::from_str(beadrig::api::OPENAPI).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let of_all = [
+        ("POST", "/api/watchdog"),
+        ("GET", "/api/pause"),
+        ("POST", "/api/pause"),
+        ("POST", "/api/resume"),
+        ("POST", "/api/agent-dispatch"),
+        ("GET", "/api/agent-status"),
+    ];
+    let mut routes: Vec<(String, String)> =
+        of_all.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+    for (path, methods) in paths.iter().filter(|(path, _)| !path.starts_with("/api/rigs/")) {
+        let methods = methods.as_object().unwrap().keys().map(|it| it.to_uppercase());
+        let methods =
+            methods.filter(|it| ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&it.as_str()));
+        let named = path.split('/').map(|part| if part.starts_with('{') { "local" } else { part });
+        let named = named.collect::<Vec<_>>().join("/");
+        if named.starts_with("/api/") {
+            routes.extend(methods.map(|method| (method, named.clone())));
+        }
+    }
+    assert!(routes.len() > 25, "{routes:?}");
+    let secrets = live.stack.secrets();
+    let agent = Secrets::new(&secrets.token, &secrets.jwt_secret).unwrap().sign(&Claims {
+        agent_id: "polecat-1".to_owned(),
+        rig_id: "main".to_owned(),
+        town_id: TOWN.to_owned(),
+        user_id: "operator".to_owned(),
+        attempt: 1,
+        iat: 0,
+        exp: i64::MAX / 2_000,
+    });
+    for (method, path) in routes {
+        for (who, token, expected) in [
+            ("an agent", agent.as_str(), 403),
+            ("the container", live.stack.container_token().as_str(), 403),
+            ("a stranger", "nothing", 401),
+        ] {
+            let status = live.ask_as(token, &method, &path, &[], "").status().as_u16();
+            assert_eq!(status, expected, "{who}: {method} {path}");
+        }
+    }
+}
+
 /// A rig of the worker, to be asked what one in memory is asked.
 struct Rig<'a>(&'a Live);
 
