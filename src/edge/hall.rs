@@ -7,9 +7,9 @@ use futures_util::{StreamExt as _, stream};
 use worker::{DurableObject, Env, Method, Request, Response, Result, State, durable_object};
 
 use super::config;
-use super::http::{self, answer, moment, refuse};
+use super::http::{self, answer, moment};
 use super::peers::{self, ANSWER_MS, Credentials};
-use super::rig::{caught, platform, say_fault};
+use super::rig::{guarded, platform, say_fault};
 use super::sql::DurableSql;
 use crate::api;
 use crate::hall::{self, RigCall, Todo};
@@ -41,15 +41,7 @@ impl DurableObject for Hall {
     }
 
     async fn fetch(&self, req: Request) -> Result<Response> {
-        match caught(self.answer(req)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(refusal)) => refuse(&refusal),
-            Err(panic) => {
-                let response = api::fault(moment(), &panic);
-                say_fault(response.fault.as_deref().unwrap_or_default());
-                answer(response.status, &response.body)
-            }
-        }
+        guarded(self.answer(req)).await
     }
 }
 

@@ -80,30 +80,21 @@ impl DurableObject for Rig {
     async fn fetch(&self, req: Request) -> Result<Response> {
         // The front door lets nobody in by this path.
         if req.path() == "/poke" {
-            return match caught(self.poke(req)).await {
-                Ok(Ok(said)) => Response::ok(said),
-                Ok(Err(refusal)) => refuse(&refusal),
-                Err(panic) => refuse(&Refusal::new(Code::ObjectUnavailable, panic)),
-            };
+            return guarded(self.poke(req)).await;
         }
-        match caught(self.answer(req)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(refusal)) => refuse(&refusal),
-            Err(panic) => {
-                let response = api::fault(moment(), &panic);
-                say_fault(response.fault.as_deref().unwrap_or_default());
-                answer(response.status, &response.body)
-            }
-        }
+        guarded(self.answer(req)).await
     }
 
     async fn alarm(&self) -> Result<Response> {
         // First, so that whatever happens below costs one tick.
         let settings = self.engine.as_ref().map(|engine| engine.settings.active_alarm_ms);
         self.set_alarm(settings.unwrap_or(60_000)).await?;
-        // Before anything is claimed: the answer says how the switch of the deployment stands.
-        self.be_known().await;
-        let problem = match within(TICK_MS, caught(self.tick())).await {
+        let tick = async {
+            // Before anything is claimed: the answer says how the switch of the deployment stands.
+            self.be_known().await;
+            self.tick().await
+        };
+        let problem = match within(TICK_MS, caught(tick)).await {
             Some(Ok(Ok(()))) => None,
             Some(Ok(Err(refusal))) => Some((refusal.message, RETRY_MS)),
             Some(Err(panic)) => Some((format!("panic: {panic}"), RETRY_MS)),
@@ -248,8 +239,13 @@ impl Rig {
 
     /// What the watchdog asks: whether the alarm is set. That is one read; one that is missing or late is set as the
     /// rows want it.
-    async fn poke(&self, mut req: Request) -> std::result::Result<&'static str, Refusal> {
-        let pause = http::body(&mut req).await?;
+    async fn poke(&self, mut req: Request) -> std::result::Result<Response, Refusal> {
+        let said = self.look_at_alarm(&mut req).await?;
+        Response::ok(said).map_err(platform)
+    }
+
+    async fn look_at_alarm(&self, req: &mut Request) -> std::result::Result<&'static str, Refusal> {
+        let pause = http::body(req).await?;
         if let Some(at) = self.learn(&pause) {
             self.arm(at).await.map_err(platform)?;
         }
@@ -317,9 +313,10 @@ impl Rig {
 
     async fn say_known(&self) -> std::result::Result<(), String> {
         let rig = &self.engine.as_ref().map_err(Clone::clone)?.rig;
-        let pause = super::watchdog::tell(&self.env, rig).await?;
+        let (taken, pause) = super::watchdog::tell(&self.env, rig).await?;
         // What is awake for its work needs no other alarm.
         let _ = self.learn(pause.as_bytes());
+        taken?;
         self.state.storage().put(KNOWN, now().0).await.map_err(|err| err.to_string())
     }
 
@@ -370,6 +367,21 @@ fn open(state: &State, env: &Env) -> std::result::Result<Engine<DurableSql>, Str
     let rig = state.id().name().ok_or("the object has no name")?;
     let store = Store::open(DurableSql::open(state)).map_err(|err| err.to_string())?;
     Ok(Engine { store, settings: config.settings, secrets: config.secrets, rig })
+}
+
+/// Answers a request; a panic is answered too, and disturbs no other.
+pub(super) async fn guarded(
+    answering: impl Future<Output = std::result::Result<Response, Refusal>>,
+) -> Result<Response> {
+    match caught(answering).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(refusal)) => refuse(&refusal),
+        Err(panic) => {
+            let response = api::fault(moment(), &panic);
+            say_fault(response.fault.as_deref().unwrap_or_default());
+            answer(response.status, &response.body)
+        }
+    }
 }
 
 /// Waits for something that may panic.

@@ -20,15 +20,15 @@ use worker::{
     durable_object,
 };
 
-use super::http::{self, answer, now, refuse, within};
-use super::rig::{platform, say_fault};
+use super::http::{self, answer, now, within};
+use super::rig::{guarded, platform, say_fault};
 use crate::api;
 use crate::engine::check;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::Pause;
 use crate::token::Caller;
-use crate::wire::dispatch::{DispatchView, PauseDispatch, PauseView, Scope};
+use crate::wire::dispatch::{DispatchView, PauseDispatch, Scope};
 
 /// The one object of the class.
 pub(super) const NAME: &str = "all";
@@ -54,6 +54,9 @@ pub struct Watchdog {
     entries: AtomicU64,
 }
 
+/// Whether a rig is looked after, or why not.
+type Taken = std::result::Result<(), String>;
+
 /// What came of asking one rig.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Poked {
@@ -73,13 +76,10 @@ impl DurableObject for Watchdog {
             "/known" => {
                 let body = http::body(&mut req).await.unwrap_or_default();
                 let taken = self.take(&String::from_utf8_lossy(&body)).await?;
-                answer(if taken { 200 } else { 429 }, &self.pause().await?)
+                answer(if taken { 200 } else { 429 }, &to_json(self.pause().await?.as_ref()))
             }
             "/api/watchdog" => self.round().await,
-            "/api/pause" | "/api/resume" => match self.switch(req).await {
-                Ok(view) => answer(200, &json!({"success": true, "data": view}).to_string()),
-                Err(refusal) => refuse(&refusal),
-            },
+            "/api/pause" | "/api/resume" => guarded(self.switch(req)).await,
             _ => answer(404, "{}"),
         }
     }
@@ -105,38 +105,43 @@ impl Watchdog {
         Ok(true)
     }
 
-    /// Who paused the deployment, as JSON; `null`: nobody.
-    async fn pause(&self) -> Result<String> {
-        Ok(self.state.storage().get(PAUSE).await?.unwrap_or_else(|| "null".to_owned()))
+    /// Who paused the deployment.
+    async fn pause(&self) -> Result<Option<Pause>> {
+        let kept: Option<String> = self.state.storage().get(PAUSE).await?;
+        Ok(kept.map(|json| serde_json::from_str(&json)).transpose()?)
     }
 
     /// Shows the switch of the deployment, or turns it and tells the rigs that have work.
-    async fn switch(&self, mut req: Request) -> std::result::Result<DispatchView, Refusal> {
+    async fn switch(&self, mut req: Request) -> std::result::Result<Response, Refusal> {
         let secrets = super::config::secrets(&self.env);
         let secrets = secrets.map_err(|err| Refusal::new(Code::NotConfigured, err))?;
         let Caller::Operator { actor } = http::caller(&req, &secrets)? else {
             return Err(Refusal::new(Code::Forbidden, "only the operator may do this"));
         };
         let body = http::body(&mut req).await?;
-        let resume = req.path() == "/api/resume";
-        let before: Option<Pause> =
-            serde_json::from_str(&self.pause().await.map_err(platform)?).unwrap_or_default();
-        let turned = req.method() == Method::Post && before.is_some() == resume;
-        if turned {
-            let storage = self.state.storage();
-            if resume {
-                storage.delete(PAUSE).await.map_err(platform)?;
-            } else {
-                let pause = switched_off(actor, &body)?;
-                let json = serde_json::to_string(&pause).expect("plain data");
-                storage.put(PAUSE, json).await.map_err(platform)?;
-            }
-            storage.delete("next").await.map_err(platform)?;
-            self.round().await.map_err(platform)?;
+        let before = self.pause().await.map_err(platform)?;
+        let after = match (req.path().as_str(), req.method()) {
+            ("/api/resume", _) => None,
+            // Who did so first is remembered.
+            (_, Method::Post) if before.is_none() => Some(switched_off(actor, &body)?),
+            _ => before.clone(),
+        };
+        if after != before {
+            self.turn(after.as_ref()).await.map_err(platform)?;
         }
-        let now: Option<Pause> =
-            serde_json::from_str(&self.pause().await.map_err(platform)?).unwrap_or_default();
-        Ok(view(now))
+        let paused: Vec<_> = after.into_iter().map(|it| it.view(Scope::Deployment)).collect();
+        let view = DispatchView { enabled: paused.is_empty(), paused };
+        answer(200, &json!({"success": true, "data": view}).to_string()).map_err(platform)
+    }
+
+    async fn turn(&self, pause: Option<&Pause>) -> Result<()> {
+        let storage = self.state.storage();
+        match pause {
+            Some(_) => storage.put(PAUSE, to_json(pause)).await?,
+            None => drop(storage.delete(PAUSE).await?),
+        }
+        storage.delete("next").await?;
+        self.round().await.map(drop)
     }
 
     async fn known(&self) -> Result<usize> {
@@ -171,7 +176,7 @@ impl Watchdog {
             Some(next) => storage.put("next", next).await?,
             None => drop(storage.delete("next").await?),
         }
-        let pause = &self.pause().await?;
+        let pause = &to_json(self.pause().await?.as_ref());
         let asked = stream::iter(page).map(|(key, entry)| async move {
             let poked = self.poke(key.trim_start_matches(RIG), pause).await;
             if poked == Poked::Idle
@@ -243,18 +248,12 @@ fn switched_off(by: String, body: &[u8]) -> std::result::Result<Pause, Refusal> 
     Ok(Pause { by, at: now(), reason: reason.filter(|it| !it.is_empty()) })
 }
 
-fn view(pause: Option<Pause>) -> DispatchView {
-    let paused = pause.map(|it| PauseView {
-        scope: Scope::Deployment,
-        by: Some(it.by),
-        at: Some(it.at.to_string()),
-        reason: it.reason,
-    });
-    DispatchView { enabled: paused.is_none(), paused: paused.into_iter().collect() }
+fn to_json(pause: Option<&Pause>) -> String {
+    serde_json::to_string(&pause).expect("plain data")
 }
 
-/// Says that a rig has work; answers who paused the deployment, as JSON.
-pub(super) async fn tell(env: &Env, rig: &str) -> std::result::Result<String, String> {
+/// Says that a rig has work. Answers whether it is looked after, and in any case who paused the deployment, as JSON.
+pub(super) async fn tell(env: &Env, rig: &str) -> std::result::Result<(Taken, String), String> {
     let call = async {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(Some(rig.into()));
@@ -264,7 +263,8 @@ pub(super) async fn tell(env: &Env, rig: &str) -> std::result::Result<String, St
         Ok::<_, worker::Error>((response.status_code(), response.text().await?))
     };
     match within(KNOWN_MS, call).await {
-        Some(Ok((200, pause))) => Ok(pause),
+        Some(Ok((200, pause))) => Ok((Ok(()), pause)),
+        Some(Ok((429, pause))) => Ok((Err("it knows as many as it may".to_owned()), pause)),
         Some(Ok((status, _))) => Err(format!("the watchdog answered {status}")),
         Some(Err(err)) => Err(err.to_string()),
         None => Err(format!("the watchdog did not answer within {KNOWN_MS} ms")),

@@ -132,29 +132,33 @@ impl<S: Sql> Apply<'_, S> {
             );
             return Err(Refusal::new(Code::Conflict, message).into());
         }
-        if let Some(other) = &before.hooked_by {
-            let message =
-                format!("Bead {} is hooked by agent {other}; unhook it there first", before.id);
-            return Err(Refusal::new(Code::Conflict, message).into());
-        }
-        if before.blocked {
-            let why = self.engine.waits_for(&before.id)?;
-            let message = format!("Bead {} {why}", before.id);
-            return Err(Refusal::new(Code::Conflict, message).into());
-        }
-        let runs = in_window(&before.runs, self.now).len();
-        if runs >= self.settings()?.max_attempts {
-            let message = format!(
-                "Bead {} has used its {} attempts; reopen it to try again",
-                before.id, runs
-            );
-            return Err(Refusal::new(Code::Conflict, message).into());
-        }
+        self.may_be_hooked(&before)?;
         let mut bead = before.clone();
         self.hook(&member.agent, &mut bead, actor(by))?;
         self.store().save_bead(&before, &bead)?;
         self.wake();
         Ok(Reply::Done)
+    }
+
+    /// Refuses a bead that another agent holds, that waits for others, or that has run too often.
+    pub(super) fn may_be_hooked(&self, bead: &Bead) -> Result<(), Error> {
+        let id = &bead.id;
+        let conflict = |message: String| Err(Refusal::new(Code::Conflict, message).into());
+        if let Some(other) = &bead.hooked_by {
+            return conflict(format!(
+                "Bead {id} is hooked by agent {other}; unhook it there first"
+            ));
+        }
+        if bead.blocked {
+            return conflict(format!("Bead {id} {}", self.engine.waits_for(id)?));
+        }
+        let runs = in_window(&bead.runs, self.now).len();
+        if runs >= self.settings()?.max_attempts {
+            return conflict(format!(
+                "Bead {id} has used its {runs} attempts; reopen it to try again"
+            ));
+        }
+        Ok(())
     }
 
     /// Puts a bead on an agent's hook; the caller saves.

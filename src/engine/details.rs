@@ -37,9 +37,9 @@ impl<S: Sql> Engine<S> {
         extents.truncate(fits);
         let ids: Vec<&str> = extents.iter().map(|it| it.bead.as_str()).collect();
         let mut notes: BTreeMap<String, Vec<NoteView>> = BTreeMap::new();
-        for (bead, it) in self.store.notes_of(&ids)? {
+        for it in self.store.notes_of(&ids)? {
             let view = NoteView { author: it.author, at: it.at.to_string(), text: it.text };
-            notes.entry(bead).or_default().push(view);
+            notes.entry(it.bead).or_default().push(view);
         }
         let mut records: BTreeMap<String, Vec<DependencyRecord>> = BTreeMap::new();
         for it in self.store.dependencies_of(&ids)? {

@@ -19,14 +19,7 @@ impl<S: Sql> Engine<S> {
     pub fn dispatch(&self, settings: &Settings) -> Result<DispatchView, SqlError> {
         let mut paused = Vec::new();
         for scope in [Scope::Deployment, Scope::Rig] {
-            if let Some(pause) = self.store.pause(scope)? {
-                paused.push(PauseView {
-                    scope,
-                    by: Some(pause.by),
-                    at: Some(pause.at.to_string()),
-                    reason: pause.reason,
-                });
-            }
+            paused.extend(self.store.pause(scope)?.map(|it| it.view(scope)));
         }
         if !settings.dispatch_enabled {
             paused.push(PauseView { scope: Scope::Setting, by: None, at: None, reason: None });
@@ -80,46 +73,37 @@ impl<S: Sql> Apply<'_, S> {
         }
         let reason = check::reason(reason);
         let pause = Pause { by: actor(by).to_owned(), at: self.now, reason };
-        self.turn(Scope::Rig, Some(&pause))
+        self.turn(Scope::Rig, actor(by), Some(&pause))
     }
 
     /// Takes this rig's pause back.
     pub(super) fn resume(&mut self, by: &Caller) -> Result<Reply, Error> {
-        if self.store().pause(Scope::Rig)?.is_none() {
-            return Ok(Reply::Done);
-        }
-        self.tell_switch("dispatch_resumed", actor(by), None);
-        self.store().set_pause(Scope::Rig, None)?;
-        self.wake();
-        Ok(Reply::Done)
+        self.turn(Scope::Rig, actor(by), None)
     }
 
     /// How the switch of the deployment stands.
     pub(super) fn deployment_paused(&mut self, pause: Option<&Pause>) -> Result<Reply, Error> {
-        if self.store().pause(Scope::Deployment)?.as_ref() == pause {
+        let by = pause.map_or("deployment", |it| it.by.as_str());
+        self.turn(Scope::Deployment, by, pause)
+    }
+
+    /// Turns a switch, if it does not stand so already.
+    fn turn(&mut self, scope: Scope, by: &str, pause: Option<&Pause>) -> Result<Reply, Error> {
+        if self.store().pause(scope)?.as_ref() == pause {
             return Ok(Reply::Done);
         }
-        self.turn(Scope::Deployment, pause)
-    }
-
-    fn turn(&mut self, scope: Scope, pause: Option<&Pause>) -> Result<Reply, Error> {
-        if let Some(pause) = pause {
-            self.tell_switch("dispatch_paused", &pause.by, pause.reason.clone());
-        } else {
-            self.tell_switch("dispatch_resumed", "deployment", None);
-            self.wake();
-        }
-        self.store().set_pause(scope, pause)?;
-        Ok(Reply::Done)
-    }
-
-    fn tell_switch(&mut self, event: &str, by: &str, detail: Option<String>) {
+        let event = if pause.is_some() { "dispatch_paused" } else { "dispatch_resumed" };
         self.effects.push(Effect::Tell(Tell {
             event: event.to_owned(),
             bead: None,
             actor: Some(by.to_owned()),
-            detail,
+            detail: pause.and_then(|it| it.reason.clone()),
         }));
+        self.store().set_pause(scope, pause)?;
+        if pause.is_none() {
+            self.wake();
+        }
+        Ok(Reply::Done)
     }
 
     /// Hands a bead to an agent at once, whatever the switch says. It is the agents' bead from then on; one that runs
@@ -139,7 +123,11 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(job) = self.job_of(&before)? {
             return Ok(Reply::Job(job));
         }
-        self.may_dispatch(&before)?;
+        if !matches!(before.status, Status::Open | Status::Deferred) && before.hooked_by.is_none() {
+            let message = format!("Bead {} is {}; reopen it first", before.id, before.status);
+            return Err(Refusal::new(Code::Conflict, message).into());
+        }
+        self.may_be_hooked(&before)?;
         let agent = self.free_polecat().map_err(busy)?;
         let mut bead = before.clone();
         let sentinel = Some(SENTINEL.to_owned());
@@ -159,8 +147,9 @@ impl<S: Sql> Apply<'_, S> {
         self.store().save_bead(&before, &bead)?;
         self.wake();
         job.map(Reply::Job).ok_or_else(|| {
-            let message = format!("Bead {} has no attempt left; reopen it to try again", bead.id);
-            Refusal::new(Code::Conflict, message).into()
+            // Nothing of what stopped it is kept: it stands as it did before.
+            let why = bead.failure_message.as_deref().unwrap_or("it cannot be started");
+            Refusal::new(Code::Conflict, format!("Bead {}: {why}", bead.id)).into()
         })
     }
 
@@ -169,26 +158,6 @@ impl<S: Sql> Apply<'_, S> {
         let Some(agent) = &bead.hooked_by else { return Ok(None) };
         let live = self.store().member(agent)?.and_then(|it: Member| it.attempt);
         Ok(live.filter(|it| it.bead == bead.id && it.state != State::Stopping).map(|it| it.job))
-    }
-
-    fn may_dispatch(&self, bead: &Bead) -> Result<(), Error> {
-        let conflict = |message: String| Err(Refusal::new(Code::Conflict, message).into());
-        if let Some(agent) = &bead.hooked_by {
-            return conflict(format!("Bead {} is hooked by agent {agent} already", bead.id));
-        }
-        if !matches!(bead.status, Status::Open | Status::Deferred) {
-            return conflict(format!("Bead {} is {}; reopen it first", bead.id, bead.status));
-        }
-        if bead.blocked {
-            let why = self.engine.waits_for(&bead.id)?;
-            return conflict(format!("Bead {} {why}", bead.id));
-        }
-        let max = self.settings()?.max_attempts;
-        if super::beads::in_window(&bead.runs, self.now).len() >= max {
-            let message = format!("has used its {max} attempts; reopen it to try again");
-            return conflict(format!("Bead {} {message}", bead.id));
-        }
-        Ok(())
     }
 
     /// Takes a bead for whoever calls, if it is nobody's: one of many that try at the same time.

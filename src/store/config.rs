@@ -15,7 +15,7 @@ use super::merging::{Merging, merging};
 use super::{Sql, SqlError, Store, breaker};
 use crate::breaker::Breaker;
 use crate::id::Millis;
-use crate::wire::dispatch::Scope;
+use crate::wire::dispatch::{PauseView, Scope};
 
 /// Who turned dispatch off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,13 @@ pub struct Pause {
     pub at: Millis,
     /// Why.
     pub reason: Option<String>,
+}
+
+impl Pause {
+    /// As it is shown.
+    pub fn view(self, scope: Scope) -> PauseView {
+        PauseView { scope, by: Some(self.by), at: Some(self.at.to_string()), reason: self.reason }
+    }
 }
 
 /// What a rig sets for itself, and what its review queue wants of the tick.

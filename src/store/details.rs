@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::beads::ROW;
-use super::{Dependency, Note, Sql, SqlError, Store, to_json};
+use super::{Dependency, Sql, SqlError, Store, to_json};
 use crate::bead::Bead;
 use crate::id::Millis;
 use crate::limits;
@@ -31,7 +31,7 @@ pub struct Extent {
 }
 
 impl<S: Sql> Store<S> {
-    /// The beads of these names; those that are not there are left out.
+    /// The beads of these names, in that order; those that are not there are left out.
     pub fn beads_named(&self, ids: &[&str]) -> Result<Vec<Bead>, SqlError> {
         self.all(
             &format!(
@@ -65,17 +65,6 @@ impl<S: Sql> Store<S> {
              FROM dependency
              WHERE bead IN (SELECT value FROM json_each(?))
              ORDER BY created_at, depends_on",
-            &[to_json(&ids)],
-        )
-    }
-
-    /// The notes of these beads, each with the bead that it is on, oldest first.
-    pub fn notes_of(&self, ids: &[&str]) -> Result<Vec<(String, Note)>, SqlError> {
-        self.all(
-            "SELECT json_array(bead, json_array(author, at, text))
-             FROM note
-             WHERE bead IN (SELECT value FROM json_each(?))
-             ORDER BY bead, n",
             &[to_json(&ids)],
         )
     }

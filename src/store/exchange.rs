@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::beads::{ROW, columns};
+use super::beads::columns;
 use super::{Dependency, Sql, SqlError, Store, Value, to_json};
 use crate::bead::Bead;
 use crate::id::Millis;
@@ -85,18 +85,8 @@ impl<S: Sql> Store<S> {
         )
     }
 
-    /// The beads of these names, in the order of their names.
-    pub fn beads_of(&self, ids: &[&str]) -> Result<Vec<Bead>, SqlError> {
-        self.all(
-            &format!(
-                "SELECT {ROW} FROM bead WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
-            ),
-            &[to_json(&ids)],
-        )
-    }
-
     /// The notes of these beads, of each oldest first.
-    pub fn placed_notes(&self, ids: &[&str]) -> Result<Vec<PlacedNote>, SqlError> {
+    pub fn notes_of(&self, ids: &[&str]) -> Result<Vec<PlacedNote>, SqlError> {
         self.all(
             "SELECT json_array(bead, n, author, at, text)
              FROM note

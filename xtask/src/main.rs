@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lexopt::prelude::{Long, Short, Value};
+use lexopt::prelude::{Long, Value};
 use xtask::error::{Doing as _, Error, Result};
 use xtask::worker::{self, Variant};
 use xtask::{bench, chaos, checks, sim, stack, up};
@@ -49,10 +49,15 @@ fn main() -> ExitCode {
 }
 
 fn command() -> Result<ExitCode> {
+    // Whoever asks for help behind a command wants it too.
+    if std::env::args_os().skip(1).any(|it| it == "--help" || it == "-h") {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut args = lexopt::Parser::from_env();
     let command = match next(&mut args)? {
         Some(Value(command)) => command.to_string_lossy().into_owned(),
-        None | Some(Long("help") | Short('h')) => "help".to_owned(),
+        None => "help".to_owned(),
         Some(other) => return Err(unexpected(other)),
     };
     match command.as_str() {

@@ -39,7 +39,7 @@ impl<S: Sql> Engine<S> {
     /// These beads, as far as they are here: one question, and five more if there are any.
     fn wholes(&self, ids: &[&str]) -> Result<BTreeMap<String, Whole>, Error> {
         let mut found = BTreeMap::new();
-        for bead in self.store.beads_of(ids)? {
+        for bead in self.store.beads_named(ids)? {
             let whole = Whole {
                 notes: Vec::new(),
                 ties: Vec::new(),
@@ -55,7 +55,7 @@ impl<S: Sql> Engine<S> {
         }
         let here: Vec<String> = found.keys().cloned().collect();
         let ids: Vec<&str> = here.iter().map(String::as_str).collect();
-        for it in self.store.placed_notes(&ids)? {
+        for it in self.store.notes_of(&ids)? {
             found.entry(it.bead.clone()).and_modify(|whole| whole.notes.push(it));
         }
         for it in self.store.ties_of(&ids)? {
