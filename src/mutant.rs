@@ -47,6 +47,20 @@ pub enum Mutant {
     OldMergesLand,
     MergesWithoutEnd,
     NoMergeIsRecovered,
+    ProtocolCounts,
+    CapacityCounts,
+    AnyProtocolIsTaken,
+    BumpsInARow,
+    BumpsWithoutEnd,
+    CausesAreMany,
+    AcknowledgedIsRaised,
+    ClosedIsRaised,
+    LastMailFirst,
+    LookingReads,
+    MailComesBack,
+    NobodyStalls,
+    NudgesInARow,
+    ExcusedWithoutEnd,
 }
 
 impl Mutant {
@@ -92,6 +106,20 @@ impl Mutant {
         Self::OldMergesLand,
         Self::MergesWithoutEnd,
         Self::NoMergeIsRecovered,
+        Self::ProtocolCounts,
+        Self::CapacityCounts,
+        Self::AnyProtocolIsTaken,
+        Self::BumpsInARow,
+        Self::BumpsWithoutEnd,
+        Self::CausesAreMany,
+        Self::AcknowledgedIsRaised,
+        Self::ClosedIsRaised,
+        Self::LastMailFirst,
+        Self::LookingReads,
+        Self::MailComesBack,
+        Self::NobodyStalls,
+        Self::NudgesInARow,
+        Self::ExcusedWithoutEnd,
     ];
 }
 
