@@ -66,6 +66,8 @@ pub enum Mutant {
 impl Mutant {
     /// All of them.
     pub const ALL: &'static [Self] = &[
+        Self::AcknowledgedIsRaised,
+        Self::ExcusedWithoutEnd,
         Self::AnyRunMaySpeak,
         Self::StoppedRunMaySpeak,
         Self::NoCapOnAttempts,
@@ -112,14 +114,12 @@ impl Mutant {
         Self::BumpsInARow,
         Self::BumpsWithoutEnd,
         Self::CausesAreMany,
-        Self::AcknowledgedIsRaised,
         Self::ClosedIsRaised,
         Self::LastMailFirst,
         Self::LookingReads,
         Self::MailComesBack,
         Self::NobodyStalls,
         Self::NudgesInARow,
-        Self::ExcusedWithoutEnd,
     ];
 }
 

@@ -58,7 +58,7 @@ pub(crate) const FAULTS: [&str; 57] = [
     "container's disk is full",
     "container's memory is full",
     "agent is silent for hours",
-    "every start fails for ten hours",
+    "every start fails for half a day",
     "agent asks for help",
     "a text is too large",
     "mail is read, and its reader does not hear it",

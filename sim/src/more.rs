@@ -32,7 +32,7 @@ pub(crate) struct More {
     pub(crate) help: bool,
     /// Agents hang for hours.
     pub(crate) hangs: bool,
-    /// Every start fails for ten hours, and in the end of one bead alone.
+    /// Every start fails for half a day, and in the end of one bead alone.
     outage: bool,
     /// People do nothing any more.
     pub(crate) hush: bool,
@@ -97,7 +97,7 @@ impl More {
     pub(crate) fn faults_ms(&mut self) -> Option<i64> {
         match () {
             () if self.hangs => Some(self.rng.range(120, 200) * 60_000),
-            () if self.outage => Some(self.rng.range(600, 660) * 60_000),
+            () if self.outage => Some(self.rng.range(840, 900) * 60_000),
             () => None,
         }
     }
@@ -230,7 +230,7 @@ impl World {
     }
 
     fn one_is_left(&mut self) {
-        self.faults_hit.hit("every start fails for ten hours");
+        self.faults_hit.hit("every start fails for half a day");
         self.more.hush = true;
         let known = self.oracle.known();
         let left = self.oracle.most_started();
