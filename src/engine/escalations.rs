@@ -107,10 +107,10 @@ impl<S: Sql> Apply<'_, S> {
         if it.acknowledged_at.is_none() {
             it.acknowledged_at = Some(self.now);
             it.acknowledged_by = Some(actor(by).to_owned());
-            it.next_at = None;
             if !crate::mutant!(AcknowledgedIsRaised) {
-                self.store().save_escalation(&it)?;
+                it.next_at = None;
             }
+            self.store().save_escalation(&it)?;
             self.event(&bead.id, actor(by), "acknowledged", (None, None), None)?;
         }
         Ok(Reply::Escalation(Box::new((bead, it)), false))
