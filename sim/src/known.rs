@@ -64,6 +64,10 @@ pub(crate) struct Run {
     pub(crate) lost: bool,
     pub(crate) unanswered: u32,
     pub(crate) first_unanswered: i64,
+    /// The last that the rig heard of it: there was no room for it, and why.
+    pub(crate) waits: Option<String>,
+    /// Something was heard of it since it was asked for.
+    pub(crate) signed: bool,
 }
 
 /// One bead, as people were told.
@@ -102,7 +106,14 @@ impl Bead {
         let person = call.who == Who::Person;
         let explains = !matches!(
             call.op,
-            Op::Note { .. } | Op::Checkpoint { .. } | Op::Alive { .. } | Op::Criteria { .. }
+            Op::Note { .. }
+                | Op::Checkpoint { .. }
+                | Op::Alive { .. }
+                | Op::Criteria { .. }
+                | Op::Escalate { .. }
+                | Op::Mail { .. }
+                | Op::ReadMail { .. }
+                | Op::AckMail { .. }
         );
         if explains && !matches!(call.op, Op::Exit { .. }) {
             for run in &mut self.runs {
@@ -206,6 +217,24 @@ impl Bead {
         });
     }
 
+    /// The last thing that is known of its run is that there was no room for it.
+    pub(crate) fn waits(&self) -> Option<&str> {
+        self.runs.last().filter(|it| !it.off).and_then(|it| it.waits.as_deref())
+    }
+
+    fn seen_waiting(&self, id: &str, view: &Value, found: &mut Findings) {
+        let waiting = &view["waiting"];
+        let Some(why) = self.waits().filter(|_| waiting["reason"] == "container_unavailable")
+        else {
+            return;
+        };
+        let said = waiting["message"].as_str().is_some_and(|it| it.contains(why));
+        let free = self.runs.len() > 1 || self.learnt_late || view["attempts"] == 0;
+        found.check("who waits for the container is told why", said && free, || {
+            format!("{id}: {why:?}, after {} attempts: {waiting}", view["attempts"])
+        });
+    }
+
     pub(crate) fn seen_status(
         &mut self,
         id: &str,
@@ -246,6 +275,7 @@ impl Bead {
                 || format!("{id} is open, {}, alarm {alarm}", view["waiting"]),
             );
         }
+        self.seen_waiting(id, view, found);
         let code = view["failure"]["code"].as_str().unwrap_or_default();
         let runs = self.runs.len();
         let needed = match code {

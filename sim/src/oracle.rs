@@ -4,11 +4,13 @@
 //! Each thing it knows of a bead is `Yes`, `No` or `Maybe`: a call whose answer nobody heard may have been done.
 
 mod silence;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::help::Help;
 use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
 use crate::merges::Merges;
 use crate::op::{Call, Op, Who};
@@ -37,6 +39,7 @@ pub(crate) struct Oracle {
     switched: Known,
     deployment: Known,
     pub(crate) merges: Merges,
+    pub(crate) help: Help,
     /// When each run last did something.
     pub(crate) signs: BTreeMap<i64, i64>,
     /// When people last did something to each bead.
@@ -74,7 +77,7 @@ impl Oracle {
         self.merges.landed.extend(landed);
         for bead in self.beads.values_mut() {
             for run in &mut bead.runs {
-                run.explained = true;
+                (run.explained, run.waits) = (true, None);
             }
         }
     }
@@ -139,6 +142,8 @@ impl Oracle {
         found: &mut Findings,
         now: i64,
     ) {
+        self.signed(call);
+        self.help.took(call, told, body, found, now);
         if told.is_some() {
             self.heard(call, body, found);
         }
@@ -315,6 +320,7 @@ impl Oracle {
         budget: i64,
         found: &mut Findings,
     ) {
+        self.asked_for(number);
         if let Some(known) = self.numbers.get(&number) {
             let same = known.0 == agent && known.1 == id;
             found.check("the same number is the same run", same, || {
@@ -328,6 +334,7 @@ impl Oracle {
         found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
         self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
         self.one_at_a_time(number, now, found);
+        self.keeps_number(id, number, found);
         let waits_for = self.blocker(id);
         // A number is the time at which it was given, or a little later.
         let fresh = number >= now;
@@ -358,7 +365,11 @@ impl Oracle {
                 ),
                 // What was claimed before a crash is asked for after it, whatever came between.
                 ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
-                ("nothing is started while paused", !fresh || !paused),
+                // Nor is it taken from the queue then, but put onto a hook.
+                (
+                    "nothing is started while paused",
+                    !fresh || !paused || (bead.in_review && bead.assigned != Known::Yes),
+                ),
             ];
             for (rule, holds) in rules {
                 found.check(rule, holds, || say("it must not"));
@@ -392,6 +403,8 @@ impl Oracle {
             lost: false,
             unanswered: 0,
             first_unanswered: 0,
+            waits: None,
+            signed: false,
         });
     }
 
@@ -419,7 +432,9 @@ impl Oracle {
                         }
                         run.unanswered += 1;
                     }
-                    Some(Some(true)) => run.unanswered = 0,
+                    Some(Some(true)) => {
+                        (run.unanswered, run.waits, run.signed) = (0, None, true);
+                    }
                     Some(gone) => {
                         run.explained = true;
                         // One that is not known any more is lost, which is no failure.
