@@ -278,6 +278,9 @@ pub const MERGES_WAITING_MAX: usize = 100;
 /// Branches in one request. A rig sends 5; 5 with one bad one take 4 or 5 runs of the gates (`git/sift.rs`).
 pub const MERGE_ENTRIES_MAX: usize = 20;
 
+/// How long a request for merges may take whose rig does not say, in seconds.
+pub const MERGE_S_DEFAULT: u64 = 4 * 3_600;
+
 /// Merges that are over and still known, so that the same request again does not do them again.
 pub const MERGES_KNOWN_MAX: usize = 500;
 

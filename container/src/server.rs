@@ -194,10 +194,7 @@ struct HealthWithJobs {
     fullness: Fullness,
 }
 
-async fn start(
-    State(supervisor): State<Supervisor>,
-    body: Whole,
-) -> Answer {
+async fn start(State(supervisor): State<Supervisor>, body: Whole) -> Answer {
     let bytes = whole(body)?;
     // Looked at first: another version may have other fields.
     let Spoken { protocol } = parse(&bytes)?;
@@ -331,6 +328,7 @@ impl From<OneMerge> for MergeRequest {
             git_url: one.git_url,
             target_branch: Some(one.target_branch),
             strategy: MergeStrategy::Direct,
+            time_limit_s: None,
             gates: Vec::new(),
             gates_parallel: false,
             entries: vec![entry],

@@ -54,6 +54,7 @@ pub(crate) const FAULTS: [&str; 49] = [
     "push is rejected",
     "nothing is to be merged",
     "service is killed at a merge",
+    "a killed service's merge is reported",
 ];
 
 /// What a seed is about, beside its faults: how the rig is set, and what is there to go wrong.

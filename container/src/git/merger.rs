@@ -34,7 +34,7 @@ use super::outcome::Outcome;
 use crate::journal::{Journal, MergeName};
 use crate::limits::{
     GATE_S_MAX, GATES_MAX, LANDING_PAUSE_MS, LANDING_TRIES_MAX, LOOK_MS, MERGE_ENTRIES_MAX,
-    MERGES_AT_ONCE, MERGES_KNOWN_MAX, MERGES_WAITING_MAX,
+    MERGES_AT_ONCE, MERGES_KNOWN_MAX, MERGES_WAITING_MAX, TIME_LIMIT_S_MAX,
 };
 use crate::policy::Denial;
 use crate::report::Reporter;
@@ -450,6 +450,9 @@ fn check(request: &MergeRequest) -> Result<(), String> {
         if Some(branch) == target_branch.as_ref() {
             return Err(format!("branch {branch} cannot be merged into itself"));
         }
+    }
+    if request.time_limit_s.is_some_and(|it| !(1..=TIME_LIMIT_S_MAX).contains(&it)) {
+        return Err(format!("timeLimitS takes 1 to {TIME_LIMIT_S_MAX}"));
     }
     if gates.len() > GATES_MAX {
         return Err(format!("gates takes at most {GATES_MAX}"));

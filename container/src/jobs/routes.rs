@@ -68,11 +68,7 @@ async fn wrong_method() -> Response {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
-async fn execute(
-    State(jobs): State<Jobs>,
-    headers: HeaderMap,
-    Whole(body): Whole,
-) -> Response {
+async fn execute(State(jobs): State<Jobs>, headers: HeaderMap, Whole(body): Whole) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(NoBody::TooLate) => {
