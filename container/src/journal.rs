@@ -296,8 +296,8 @@ mod tests {
             let (_, left) = Journal::open(dir.path(), boot).unwrap();
             let lost = ExitReport { attempt: Some(1), ..lost("boot-2") };
             assert_eq!(left.runs, [(name("a1", 1), lost), (name("a2", 1), report(1))]);
-            let merges = [(merge("m1", 2), lost_merge(2)), (merge("m2", 2), merged.clone())];
-            assert_eq!(left.merges, merges);
+            let both = [(merge("m1", 2), lost_merge(2)), (merge("m2", 2), merged.clone())];
+            assert_eq!(left.merges, both);
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 49] = [
+pub(crate) const FAULTS: [&str; 50] = [
     "call lost",
     "call late",
     "call twice",

@@ -52,7 +52,7 @@ async fn a_head_that_comes_drop_by_drop_is_not_waited_for() {
     is_answered(&town).await;
     let mut said = Vec::new();
     let _ = timeout(HEAD + SLACK, reader.read_to_end(&mut said)).await.expect("closed in time");
-    assert!(began.elapsed() >= HEAD - Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= HEAD * 9 / 10, "{:?}", began.elapsed());
     drops.abort();
 }
 
@@ -77,7 +77,7 @@ async fn a_connection_that_asks_nothing_more_is_closed_and_a_reader_of_events_st
     }
     let (said, took) = until_closed(idle, HEAD).await;
     assert_eq!(said, "");
-    assert!(took >= HEAD - Duration::from_secs(1), "{took:?}");
+    assert!(took >= HEAD * 9 / 10, "{took:?}");
     let hears = async {
         let mut said = String::new();
         while !said.contains("late") {
@@ -113,7 +113,7 @@ async fn a_body_that_does_not_come_is_answered_with_that_and_closed() {
     for (said, took) in [&start, &job, &merge] {
         assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
         assert!(said.contains("body did not come within 20 s"), "{said}");
-        assert!(*took >= BODY - Duration::from_secs(1), "{took:?}");
+        assert!(*took >= BODY * 9 / 10, "{took:?}");
     }
     let body = |said: &str| -> Value {
         serde_json::from_str(said.split_once("\r\n\r\n").unwrap().1).unwrap()
