@@ -29,6 +29,17 @@ pub const SETTING_MS_MAX: u64 = 86_400_000;
 /// A request's body. A prompt is at most a few hundred KiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Connections at once: the readers of events ([`READERS_MAX`]) and as many others, and half of the 1,024 file
+/// descriptors that a process usually has are left for agents, git and the jobs.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// How long a connection may be there without the head of a request, the first one or the next: who has something to
+/// ask asks at once, and a new connection costs nothing.
+pub const HEAD_MS_MAX: u64 = 10_000;
+
+/// How long the body of a request may take after its head: 100 KB/s for the largest.
+pub const BODY_MS_MAX: u64 = 20_000;
+
 /// Names that become directories.
 pub const ID_CHARS_MAX: usize = 128;
 
@@ -266,6 +277,9 @@ pub const MERGES_WAITING_MAX: usize = 100;
 
 /// Branches in one request. A rig sends 5; 5 with one bad one take 4 or 5 runs of the gates (`git/sift.rs`).
 pub const MERGE_ENTRIES_MAX: usize = 20;
+
+/// How long a request for merges may take whose rig does not say, in seconds.
+pub const MERGE_S_DEFAULT: u64 = 4 * 3_600;
 
 /// Merges that are over and still known, so that the same request again does not do them again.
 pub const MERGES_KNOWN_MAX: usize = 500;

@@ -41,7 +41,7 @@ use crate::report::Reporter;
 use crate::rig::{ClientError, Rig};
 use crate::server::{self, Shared};
 use crate::supervisor::Supervisor;
-use crate::{heartbeat, policy::Denial};
+use crate::{connections, heartbeat, policy::Denial};
 
 /// A service that runs.
 pub struct Service {
@@ -116,9 +116,9 @@ impl Service {
         let rig = Rig::new(&config).map_err(StartError::Client)?;
         let boot_id = format!("{:016x}", fastrand::u64(..));
         let unwritable = |error| StartError::DataDir { path: data_dir.clone(), error };
-        let (journal, untold) = Journal::open(&data_dir, &boot_id).map_err(unwritable)?;
+        let (journal, left) = Journal::open(&data_dir, &boot_id).map_err(unwritable)?;
         let reporter = Reporter::new(rig.clone(), journal.clone());
-        for (name, report) in untold {
+        for (name, report) in left.runs {
             tracing::warn!(
                 agent = name.agent,
                 attempt = name.attempt,
@@ -126,7 +126,8 @@ impl Service {
             );
             reporter.send(&name.rig, &name.agent, report);
         }
-        let merger = Merger::new(Arc::clone(&git), rig.clone(), reporter.clone());
+        let (to_git, to_rig) = (Arc::clone(&git), rig.clone());
+        let merger = Merger::new(to_git, to_rig, reporter.clone(), journal.clone(), left.merges);
         let identity = data_dir.clone().into_os_string();
         let settings = Arc::clone(&config);
         let (supervisor, owner) =
@@ -149,8 +150,7 @@ impl Service {
         });
         let (listening, closed) = oneshot::channel::<()>();
         let until = async move { drop(closed.await) };
-        let server = axum::serve(listener, router).with_graceful_shutdown(until);
-        let server = tokio::spawn(server.into_future());
+        let server = tokio::spawn(connections::serve(listener, router, until));
         let (drain, grace) = (config.drain, config.grace);
         let beats = heartbeat::beat(config, boot_id, rig, supervisor.clone(), merger.clone());
         let heart = tokio::spawn(beats);

@@ -23,6 +23,7 @@
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
 //! | `claude` | Claude Code does beads and jobs |
 //! | `git` | work is merged, and what does not go together goes back to its agent |
+//! | `kept` | work in a worktree, or in a merge, is not lost with its service |
 //! | `restart` | what was answered is still there afterwards |
 
 #![allow(

@@ -5,6 +5,7 @@
 mod answers;
 mod attempts;
 mod bench;
+mod connections;
 mod ending;
 mod example;
 mod fuzz;
