@@ -172,6 +172,13 @@ impl<S: Sql> Apply<'_, S> {
         } else if taken_back {
             self.set_status(by, None, &mut bead, Status::Open, None)?;
         }
+        if bead.status == Status::InReview
+            && before.assignee != bead.assignee
+            && !bead.is_for_agents()
+        {
+            // Its work may still be merged; if it cannot be, it does not go back to the agent that did it.
+            bead.assignee_agent_id = None;
+        }
         if bead != before {
             bead.updated_at = self.now;
         }
