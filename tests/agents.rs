@@ -64,6 +64,20 @@ fn who_set_its_bead_blocked_is_not_told_that_it_is_done() {
     assert_eq!(rig.tell(&bead), "blocked attempts=1");
 }
 
+#[test]
+fn who_set_its_bead_blocked_is_not_told_that_it_is_done_when_another_run_has_the_bead() {
+    let (mut rig, bead, start) = at_work();
+    let me = agent(&start);
+    let path = format!("/beads/{bead}");
+    assert_eq!(rig.call(&me, "PATCH", &path, r#"{"status":"blocked"}"#).0, 200);
+    assert_eq!(rig.operator("POST", &format!("{path}/reopen"), "").0, 200);
+    rig.schedule();
+    assert_ne!(rig.accept()[0].agent_id, start.agent_id, "its process is still there");
+    let (status, answer) = rig.call(&me, "POST", &format!("/agents/{}/done", start.agent_id), "{}");
+    assert_eq!((status, answer["code"].as_str()), (409, Some("stale_attempt")), "{answer}");
+    assert_eq!(rig.tell(&bead), "in_progress attempts=1");
+}
+
 /// Trap 1: a container that did not know an agent any more was taken for one that says nothing, so that an agent
 /// that crashed stayed at work for ever.
 #[test]
