@@ -452,15 +452,16 @@ impl World {
                     Said::Start(answer) => answer,
                     _ => StartAnswer::Unknown("no answer".to_owned()),
                 };
+                let number = start.attempt;
+                self.say(format_args!("rig      start {number} was answered {answer:?}"));
+                let command = Command::StartAnswered(start.agent_id, number, answer.clone());
+                let heard = self.hear(command);
                 match answer {
-                    StartAnswer::Refused(_) => self.oracle.start_refused(start.attempt, true, now),
-                    StartAnswer::NoRoom(_) => self.oracle.start_refused(start.attempt, false, now),
-                    StartAnswer::Accepted => self.oracle.breaker.clear(),
-                    StartAnswer::Unknown(_) => {}
+                    StartAnswer::Refused(_) => self.oracle.start_refused(number, now),
+                    StartAnswer::NoRoom(_) if heard => self.oracle.no_room(number),
+                    StartAnswer::Accepted if heard => self.oracle.start_accepted(number),
+                    _ => {}
                 }
-                self.say(format_args!("rig      start {} was answered {answer:?}", start.attempt));
-                let command = Command::StartAnswered(start.agent_id, start.attempt, answer);
-                self.hear(command);
             }
             (Asked::Merge(merge), said) => {
                 let answer = match said {
@@ -483,10 +484,10 @@ impl World {
         self.advance();
     }
 
-    /// The rig is told what came of a call of its tick.
-    fn hear(&mut self, command: Command) {
+    /// The rig is told what came of a call of its tick; whether it could write that.
+    fn hear(&mut self, command: Command) -> bool {
         let (moment, now) = (self.moment(), self.now().0);
-        let Ok(outcome) = self.rig.engine.apply(moment, command) else { return };
+        let Ok(outcome) = self.rig.engine.apply(moment, command) else { return false };
         for effect in outcome.effects {
             match effect {
                 Effect::Tell(_) => {}
@@ -494,6 +495,7 @@ impl World {
                 _ => self.wakes(now),
             }
         }
+        true
     }
 
     /// What the board is told: that a run was stopped because nothing moved.
