@@ -80,6 +80,8 @@ impl Oracle {
         *self = Self { numbers, executing, two_since, signs, t: self.t, ..before };
         self.merges.landed.extend(landed);
         self.merges.made.extend(made);
+        // The first one that is heard has a run, again.
+        self.believed.clear();
         for bead in self.beads.values_mut() {
             for run in &mut bead.runs {
                 run.explained = true;
@@ -255,7 +257,11 @@ impl Oracle {
                 run.seen_alive();
                 (run.heard, run.lost) = (true, false);
                 if let Who::Container(_, boot) = call.who {
-                    self.believed.insert(number, boot);
+                    let before = self.believed.insert(number, boot);
+                    let one = before.is_none_or(|it| it == boot);
+                    found.check("a run goes on in one container", one, || {
+                        format!("run {number} goes on in {boot}, and was told to in {before:?}")
+                    });
                     found.check(
                         "a run that is over writes nothing",
                         !run.over || newest == Some(number),
