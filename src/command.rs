@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::store::{Comment, Escalation, Mail, Member, Pause};
 use crate::token::Caller;
 use crate::wire::agents::{AppendEvents, ReadMail, SendMail, SetAgentStatus};
-use crate::wire::container::{Advice, ExitReport, Heartbeat};
+use crate::wire::container::{Advice, ExitReport, Heartbeat, Problem};
 use crate::wire::convoy::CreateConvoy;
 use crate::wire::dependencies::AddDependency;
 use crate::wire::directory::Register;
@@ -186,6 +186,21 @@ pub enum StartAnswer {
     NoRoom(String),
     /// It may have been started or not.
     Unknown(String),
+}
+
+impl StartAnswer {
+    /// What a container means that says why it did not do what it was asked.
+    pub fn of(problem: Problem) -> Self {
+        match problem.code.as_str() {
+            // A fault of its own, such as in the last moments of a service that ends: it may have begun it before.
+            "unknown" | "internal" => Self::Unknown(problem.error),
+            "protocol" if crate::mutant!(ProtocolCounts) => Self::Refused(problem.error),
+            "capacity" if crate::mutant!(CapacityCounts) => Self::Refused(problem.error),
+            // Certainly not begun; and what is wrong is the container, not the bead.
+            "capacity" | "unauthorized" | "protocol" => Self::NoRoom(problem.error),
+            _ => Self::Refused(problem.error),
+        }
+    }
 }
 
 /// What a command answers.

@@ -86,5 +86,9 @@ impl Severity {
 pub fn next_bump(created: Millis, bumps: i64, now: Millis) -> Option<Millis> {
     let step = limits::ESCALATION_BUMP_MS;
     let passed = now.since(created) / step;
-    (bumps < limits::ESCALATION_BUMPS_MAX).then(|| created.plus((passed + 1) * step))
+    if crate::mutant!(BumpsInARow) {
+        return (bumps < limits::ESCALATION_BUMPS_MAX).then(|| now.plus(180_000));
+    }
+    (bumps < limits::ESCALATION_BUMPS_MAX || crate::mutant!(BumpsWithoutEnd))
+        .then(|| created.plus((passed + 1) * step))
 }

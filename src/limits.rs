@@ -103,6 +103,14 @@ pub const RIGS_A_ROUND: usize = 500;
 /// How late an alarm may be before it counts as lost, in milliseconds: the platform needs up to a minute in a failover.
 pub const ALARM_LATE_MS: i64 = 90_000;
 
+/// What is due later than this is looked at before, in milliseconds: a clock that was set back would make it late. A
+/// rig that is set to sleep longer when idle does.
+pub const SLEEP_MS: i64 = 300_000;
+
+/// An alarm further ahead than this is compared with what the rows want, in milliseconds: twice what a rig sleeps. A
+/// clock that was ahead for a moment leaves one behind that would come days late.
+pub const ALARM_AHEAD_MS: i64 = 2 * SLEEP_MS;
+
 /// A rig with work tells the watchdog again after so long, in milliseconds: either may have been restored to yesterday.
 pub const KNOWN_MS: i64 = 24 * HOUR_MS;
 

@@ -47,11 +47,27 @@ pub enum Mutant {
     OldMergesLand,
     MergesWithoutEnd,
     NoMergeIsRecovered,
+    ProtocolCounts,
+    CapacityCounts,
+    AnyProtocolIsTaken,
+    BumpsInARow,
+    BumpsWithoutEnd,
+    CausesAreMany,
+    AcknowledgedIsRaised,
+    ClosedIsRaised,
+    LastMailFirst,
+    LookingReads,
+    MailComesBack,
+    NobodyStalls,
+    NudgesInARow,
+    ExcusedWithoutEnd,
 }
 
 impl Mutant {
     /// All of them.
     pub const ALL: &'static [Self] = &[
+        Self::AcknowledgedIsRaised,
+        Self::ExcusedWithoutEnd,
         Self::AnyRunMaySpeak,
         Self::StoppedRunMaySpeak,
         Self::NoCapOnAttempts,
@@ -92,6 +108,18 @@ impl Mutant {
         Self::OldMergesLand,
         Self::MergesWithoutEnd,
         Self::NoMergeIsRecovered,
+        Self::ProtocolCounts,
+        Self::CapacityCounts,
+        Self::AnyProtocolIsTaken,
+        Self::BumpsInARow,
+        Self::BumpsWithoutEnd,
+        Self::CausesAreMany,
+        Self::ClosedIsRaised,
+        Self::LastMailFirst,
+        Self::LookingReads,
+        Self::MailComesBack,
+        Self::NobodyStalls,
+        Self::NudgesInARow,
     ];
 }
 

@@ -227,6 +227,17 @@ fn whatever_the_clock_does_the_rig_looks_again_within_five_minutes() {
 }
 
 #[test]
+fn what_is_due_in_a_week_wakes_the_rig_every_five_minutes_and_no_sooner() {
+    let mut rig = TestRig::with(Settings { idle_alarm_ms: 0, ..Settings::default() });
+    let id = rig.assigned("is due in a week");
+    let body = r#"{"defer_until":"2026-01-08T00:00:00Z"}"#;
+    assert_eq!(rig.operator("PATCH", &format!("/beads/{id}"), body).0, 200);
+    assert_eq!(wakes(&rig), 300_000, "not each half a minute as if there were work");
+    rig.pass(7 * 24 * HOUR - 60_000);
+    assert_eq!(wakes(&rig), 60_000);
+}
+
+#[test]
 fn a_clock_that_is_set_back_gives_no_attempt_number_again() {
     let mut rig = TestRig::new();
     let mut last = 0;

@@ -431,7 +431,7 @@ fn what_is_deferred_comes_back_when_its_time_has_come() {
                 deferred attempts=0 waiting=deferred
             ready
             next
-                00:00:30.000Z
+                00:05:00.000Z
             tick
             wait 1h
             tick

@@ -392,3 +392,20 @@ fn the_life_of_a_molecule() {
     let refused = State::Completed.after(last).unwrap_err();
     assert_eq!(refused.to_string(), "Molecule is completed, cannot advance");
 }
+
+#[test]
+fn what_a_container_says_is_wrong_with_itself_is_no_fault_of_the_bead() {
+    use beadrig::command::StartAnswer;
+    use beadrig::wire::container::Problem;
+    let said =
+        |code: &str| StartAnswer::of(Problem { error: "why".to_owned(), code: code.to_owned() });
+    for code in ["capacity", "unauthorized", "protocol"] {
+        assert_eq!(said(code), StartAnswer::NoRoom("why".to_owned()), "{code}");
+    }
+    for code in ["invalid", "stale_attempt", "spawn_failed", "something new"] {
+        assert_eq!(said(code), StartAnswer::Refused("why".to_owned()), "{code}");
+    }
+    for code in ["unknown", "internal"] {
+        assert_eq!(said(code), StartAnswer::Unknown("why".to_owned()), "{code}");
+    }
+}

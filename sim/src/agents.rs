@@ -1,14 +1,13 @@
 //! What containers and the processes in them do over time: asked, begun, at work, ended, reported.
 
 use beadrig::command::StartAnswer;
-use beadrig::wire::PROTOCOL;
 use beadrig::wire::container::{AgentList, AgentStatus, Phase as Wire, StartAgent};
 use serde_json::Value;
 
+use crate::asked::{Asked, Said, Ticket};
 use crate::container::{Act, Answer, Container, LEASE_MS, Phase, Run};
 use crate::faults::{EVERY_ONE, Kind};
 use crate::op::{Call, Op, Who, boot_id};
-use crate::rig::{Asked, Said, Ticket};
 use crate::world::{Event, World};
 
 /// Between TERM and KILL, in milliseconds.
@@ -25,6 +24,9 @@ impl World {
         if !self.containers[c].hears() {
             return self.unheard(ticket, &asked);
         }
+        if let Some(said) = self.other_version(&asked) {
+            return self.answer_tick(ticket, said);
+        }
         match asked {
             Asked::List => {
                 let list = self.list(c);
@@ -39,8 +41,11 @@ impl World {
                 self.answer_tick(ticket, Said::Start(answer));
             }
             Asked::Start(start) => {
-                let answer = self.start(c, *start);
-                self.answer_tick(ticket, Said::Start(answer));
+                let said = match self.more.no_room() {
+                    Some(said) if self.containers[c].judge(&start) == Answer::Begun => said,
+                    _ => Said::Start(self.start(c, *start)),
+                };
+                self.answer_tick(ticket, said);
             }
         }
     }
@@ -67,7 +72,11 @@ impl World {
             output_tail: None,
         };
         let agents = self.containers[c].runs.values().map(status).collect();
-        AgentList { boot_id: boot_id(self.containers[c].boot), protocol: PROTOCOL, agents }
+        AgentList {
+            boot_id: boot_id(self.containers[c].boot),
+            protocol: self.more.speaks().1,
+            agents,
+        }
     }
 
     fn start(&mut self, c: usize, start: StartAgent) -> StartAnswer {
@@ -118,6 +127,7 @@ impl World {
 
     fn new_run(&mut self, start: StartAgent) -> Run {
         let plan = self.plan_of(&start);
+        let plan = self.with_help(plan, &start);
         self.people.tokens.push((
             start.agent_id.clone(),
             start.attempt,
@@ -145,6 +155,9 @@ impl World {
         let wait = self.rng.range(1_000, 60_000);
         if self.kind == Kind::Silent && !self.healing && self.rng.chance(300) {
             self.faults_hit.hit("agent is silent");
+            if self.more.hangs {
+                self.faults_hit.hit("agent is silent for hours");
+            }
             return plan;
         }
         if self.rng.chance(self.faults.bad_agents) {
@@ -382,7 +395,7 @@ impl World {
 
     /// A caller has its answer.
     pub(crate) fn answered(&mut self, call: &Call, status: u16, body: &Value) {
-        let retry = status == 500 && call.tries > 0;
+        let retry = [426, 500].contains(&status) && call.tries > 0;
         match (&call.who, &call.op) {
             (Who::Container(c, boot), Op::Beats { sent, .. })
                 if self.containers[*c].boot == *boot && status == 200 =>
@@ -397,6 +410,7 @@ impl World {
                 self.may_land(*c, merge.clone(), ok);
             }
             _ if retry => self.soon(1_000, 10_000, Event::Again(Box::new(call.clone()))),
+            (Who::Run { .. }, Op::ReadMail { .. }) if status == 200 => self.mail_came(call, body),
             (Who::Person, op) => self.people.told(op, status, body),
             _ => {}
         }

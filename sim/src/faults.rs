@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 49] = [
+pub(crate) const FAULTS: [&str; 57] = [
     "call lost",
     "call late",
     "call twice",
@@ -54,6 +54,14 @@ pub(crate) const FAULTS: [&str; 49] = [
     "push is rejected",
     "nothing is to be merged",
     "service is killed at a merge",
+    "rig and container are of different versions",
+    "container's disk is full",
+    "container's memory is full",
+    "agent is silent for hours",
+    "every start fails for half a day",
+    "agent asks for help",
+    "a text is too large",
+    "mail is read, and its reader does not hear it",
 ];
 
 /// What a seed is about, beside its faults: how the rig is set, and what is there to go wrong.

@@ -62,14 +62,15 @@ pub(crate) struct Run {
     /// It was heard of, and then the container did not know it any more.
     pub(crate) heard: bool,
     pub(crate) lost: bool,
-    /// There was no room for it: what a container shows or not says nothing of it before it is asked for again.
-    pub(crate) waits: bool,
-    /// The rig knows that it was there.
-    pub(crate) alive: bool,
     pub(crate) unanswered: u32,
     pub(crate) first_unanswered: i64,
     /// It was silent for long enough to be given up; whether it was shows in what comes of what it says.
     pub(crate) may_be_lost: bool,
+    /// The last that the rig heard of it: there was no room for it, and why. What a container shows or not says nothing
+    /// of it before it is asked for again.
+    pub(crate) waits: Option<String>,
+    /// Something was heard of it since it was asked for.
+    pub(crate) signed: bool,
 }
 
 /// One bead, as people were told.
@@ -106,7 +107,7 @@ impl Known {
 impl Run {
     /// The rig takes it for alive.
     pub(crate) fn seen_alive(&mut self) {
-        (self.alive, self.waits) = (true, false);
+        (self.waits, self.signed) = (None, true);
         (self.unanswered, self.may_be_lost) = (0, false);
     }
 }
@@ -118,7 +119,14 @@ impl Bead {
         let person = call.who == Who::Person;
         let explains = !matches!(
             call.op,
-            Op::Note { .. } | Op::Checkpoint { .. } | Op::Alive { .. } | Op::Criteria { .. }
+            Op::Note { .. }
+                | Op::Checkpoint { .. }
+                | Op::Alive { .. }
+                | Op::Criteria { .. }
+                | Op::Escalate { .. }
+                | Op::Mail { .. }
+                | Op::ReadMail { .. }
+                | Op::AckMail { .. }
         );
         if explains && !matches!(call.op, Op::Exit { .. }) {
             for run in &mut self.runs {
@@ -226,6 +234,24 @@ impl Bead {
         });
     }
 
+    /// The last thing that is known of its run is that there was no room for it.
+    pub(crate) fn waits(&self) -> Option<&str> {
+        self.runs.last().filter(|it| !it.off).and_then(|it| it.waits.as_deref())
+    }
+
+    fn seen_waiting(&self, id: &str, view: &Value, found: &mut Findings) {
+        let waiting = &view["waiting"];
+        let Some(why) = self.waits().filter(|_| waiting["reason"] == "container_unavailable")
+        else {
+            return;
+        };
+        let said = waiting["message"].as_str().is_some_and(|it| it.contains(why));
+        let free = self.runs.len() > 1 || self.learnt_late || view["attempts"] == 0;
+        found.check("who waits for the container is told why", said && free, || {
+            format!("{id}: {why:?}, after {} attempts: {waiting}", view["attempts"])
+        });
+    }
+
     pub(crate) fn seen_status(
         &mut self,
         id: &str,
@@ -266,6 +292,7 @@ impl Bead {
                 || format!("{id} is open, {}, alarm {alarm}", view["waiting"]),
             );
         }
+        self.seen_waiting(id, view, found);
         let code = view["failure"]["code"].as_str().unwrap_or_default();
         let runs = self.runs.len();
         let needed = match code {

@@ -4,11 +4,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `world` | the clock, what is on its way, the phases of a seed |
-//! | `rig` | the core, played as the edge plays it |
+//! | `rig`, `asked` | the core, played as the edge plays it; what it asks of containers |
 //! | `container`, `agents` | a model of the container service and of the processes in it |
 //! | `merges` | a model of merges, and what must hold of them |
 //! | `people` | what people and zombies do, and what they look at |
 //! | `op` | what can be asked of a rig |
+//! | `help` | mail and calls for help, and what must hold of them |
+//! | `more` | what was added with a chance of its own: rollouts, no disk, hangs of hours |
 //! | `faults` | what goes wrong, and how often |
 //! | `oracle`, `known`, `rules` | what must hold, told from the outside |
 //!
@@ -17,10 +19,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a terminal")]
 
 mod agents;
+mod asked;
 mod container;
 mod faults;
+mod help;
 mod known;
 mod merges;
+mod more;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod op;

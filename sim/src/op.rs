@@ -74,6 +74,39 @@ pub(crate) enum Op {
         agent: String,
     },
     Overview,
+    /// By a person, or by an agent that works at a bead.
+    Escalate {
+        bead: Option<String>,
+        title: String,
+        cause: Option<String>,
+        severity: &'static str,
+    },
+    Acknowledge {
+        escalation: String,
+    },
+    /// Closes an escalation.
+    Settle {
+        escalation: String,
+    },
+    Mail {
+        bead: Option<String>,
+        from: String,
+        to: String,
+        text: String,
+        /// It is longer than a mail may be.
+        large: bool,
+    },
+    /// By an agent; what it has it says later, or has by asking.
+    ReadMail {
+        agent: String,
+        bead: String,
+        explicit: bool,
+    },
+    AckMail {
+        agent: String,
+        bead: String,
+        ids: Vec<String>,
+    },
     /// By an agent.
     Done {
         agent: String,
@@ -176,6 +209,12 @@ impl Op {
             }
             Self::DeleteAgent { agent: id } => ("DELETE", agent(id, ""), json!({})),
             Self::Overview => ("GET", "/status".to_owned(), Value::Null),
+            Self::Escalate { .. }
+            | Self::Acknowledge { .. }
+            | Self::Settle { .. }
+            | Self::Mail { .. }
+            | Self::ReadMail { .. }
+            | Self::AckMail { .. } => self.about_help(),
             Self::Done { agent: id, .. } => {
                 ("POST", agent(id, "/done"), json!({"summary": "done"}))
             }
@@ -214,6 +253,36 @@ impl Op {
         }
     }
 
+    /// The same for calls for help, and for mail.
+    fn about_help(&self) -> (&'static str, String, Value) {
+        match self {
+            Self::Escalate { title, cause, severity, .. } => {
+                let body = json!({"title": title, "cause": cause, "severity": severity});
+                ("POST", "/escalations".to_owned(), body)
+            }
+            Self::Acknowledge { escalation } => {
+                ("POST", format!("/escalations/{escalation}/acknowledge"), json!({}))
+            }
+            Self::Settle { escalation } => {
+                ("POST", format!("/beads/{escalation}/close"), json!({}))
+            }
+            Self::Mail { from, to, text, large, .. } => {
+                let more = if *large { "x".repeat(17 * 1024) } else { String::new() };
+                let whole = format!("{text}{more}");
+                let body = json!({"from_agent_id": from, "to_agent_id": to, "subject": text, "body": whole});
+                ("POST", "/mail".to_owned(), body)
+            }
+            Self::ReadMail { agent: id, explicit, .. } => {
+                let how = if *explicit { "/mail?ack=explicit" } else { "/mail" };
+                ("GET", format!("/agents/{id}{how}"), Value::Null)
+            }
+            Self::AckMail { agent: id, ids, .. } => {
+                ("POST", format!("/agents/{id}/mail/ack"), json!({"ids": ids}))
+            }
+            _ => ("GET", "/status".to_owned(), Value::Null),
+        }
+    }
+
     /// The bead that it is about, where the caller names one.
     pub(crate) fn bead(&self) -> Option<&str> {
         match self {
@@ -234,7 +303,10 @@ impl Op {
             | Self::Checkpoint { bead, .. }
             | Self::Alive { bead, .. }
             | Self::Merged { bead, .. }
+            | Self::ReadMail { bead, .. }
+            | Self::AckMail { bead, .. }
             | Self::Exit { bead, .. } => Some(bead),
+            Self::Escalate { bead, .. } | Self::Mail { bead, .. } => bead.as_deref(),
             _ => None,
         }
     }
@@ -254,6 +326,8 @@ impl Op {
             Self::Beats { runs, merges, .. } => {
                 format!("{method} {path} {} {}", runs.len(), merges.len())
             }
+            Self::Mail { to, text, .. } => format!("mail {text:?} to {to}"),
+            Self::Escalate { title, cause, .. } => format!("escalate {title:?} {cause:?}"),
             Self::Landing { merge: (entry, n) } => format!("landing? {entry} {n}"),
             Self::Merged { entry, attempt, came, .. } => format!("merge {entry} {attempt}: {came}"),
             _ => format!("{method} {path}"),

@@ -4,11 +4,13 @@
 //! Each thing it knows of a bead is `Yes`, `No` or `Maybe`: a call whose answer nobody heard may have been done.
 
 mod silence;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::help::Help;
 use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
 use crate::merges::Merges;
 use crate::op::{Call, Op, Who};
@@ -40,6 +42,7 @@ pub(crate) struct Oracle {
     switched: Known,
     deployment: Known,
     pub(crate) merges: Merges,
+    pub(crate) help: Help,
     /// When each run last did something, in each life of a service in which it is: a container that was replaced may
     /// have begun it too.
     signs: BTreeMap<i64, BTreeMap<u64, i64>>,
@@ -84,7 +87,7 @@ impl Oracle {
         self.believed.clear();
         for bead in self.beads.values_mut() {
             for run in &mut bead.runs {
-                run.explained = true;
+                (run.explained, run.waits) = (true, None);
             }
         }
     }
@@ -149,6 +152,8 @@ impl Oracle {
         found: &mut Findings,
         now: i64,
     ) {
+        self.signed(call);
+        self.help.took(call, told, body, found, now);
         if told.is_some() {
             self.heard(call, body, found);
         }
@@ -332,14 +337,12 @@ impl Oracle {
         budget: i64,
         found: &mut Findings,
     ) {
+        self.asked_for(number);
         if let Some(known) = self.numbers.get(&number) {
             let same = known.0 == agent && known.1 == id;
             found.check("the same number is the same run", same, || {
                 format!("run {number} was {known:?} and is {agent} on {id}")
             });
-            if let Some(run) = self.run(number) {
-                run.waits = false;
-            }
             return;
         }
         // A number may be given before another and asked for after it, but not at one bead or to one agent.
@@ -348,6 +351,7 @@ impl Oracle {
         found.check("numbers of runs grow", number > top, || format!("{number} after {top}"));
         self.numbers.insert(number, (agent.to_owned(), id.to_owned()));
         self.one_at_a_time(number, now, found);
+        self.keeps_number(id, number, found);
         let waits_for = self.blocker(id);
         // A number is the time at which it was given, or a little later.
         let fresh = number >= now;
@@ -415,7 +419,7 @@ impl Oracle {
     /// The rig learnt what the container knows of its runs: of each number, whether it goes on. Nothing: no answer.
     pub(crate) fn asked(&mut self, answer: Option<&BTreeMap<i64, bool>>, now: i64) {
         for bead in self.beads.values_mut() {
-            for run in bead.runs.iter_mut().filter(|it| !it.waits) {
+            for run in bead.runs.iter_mut().filter(|it| it.waits.is_none()) {
                 let over = answer.and_then(|list| list.get(&run.number)) == Some(&false);
                 if over {
                     run.ended_at = run.ended_at.or(Some(now));
@@ -432,7 +436,7 @@ impl Oracle {
                         run.may_be_lost |=
                             run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
                     }
-                    Some(Some(true)) => (run.unanswered, run.alive) = (0, true),
+                    Some(Some(true)) => (run.unanswered, run.signed) = (0, true),
                     Some(gone) => {
                         run.explained = true;
                         // One that is not known any more is lost, which is no failure.
@@ -443,11 +447,6 @@ impl Oracle {
                 }
             }
         }
-    }
-
-    fn run(&mut self, number: i64) -> Option<&mut Run> {
-        let (_, id) = self.numbers.get(&number)?;
-        self.beads.get_mut(id)?.runs.iter_mut().find(|it| it.number == number)
     }
 
     /// The container refused a start, and the rig heard it.
@@ -461,13 +460,6 @@ impl Oracle {
         }
         if counts {
             self.breaker.insert(number, now);
-        }
-    }
-
-    /// There was no room for a start, and the rig heard it: the same number waits.
-    pub(crate) fn no_room(&mut self, number: i64) {
-        if let Some(run) = self.run(number) {
-            run.waits = !run.alive;
         }
     }
 

@@ -46,7 +46,7 @@ impl People {
 
 impl World {
     pub(crate) fn person_acts(&mut self) {
-        if self.healing {
+        if self.healing || self.more.hush {
             return;
         }
         let slow = self.kind == Kind::Outage && self.t > 1_200_000;
@@ -159,11 +159,14 @@ impl World {
             *titles.entry(it["title"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
         self.oracle.listed(&titles, &mut self.found);
+        if self.more.help {
+            self.look_at_help();
+        }
     }
 
-    fn get(&self, moment: beadrig::command::Moment, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, moment: beadrig::command::Moment, path: &str) -> (u16, Value) {
         let caller = beadrig::token::Caller::Operator { actor: "ann".to_owned() };
-        let (status, body, _, _) = self.ask_api(moment, "GET", path, "", caller, None);
+        let (status, body, _, _) = self.ask_api(moment, "GET", path, "", caller, (None, None));
         (status, body)
     }
 
@@ -194,7 +197,8 @@ impl World {
 
     /// A run that was silent for long in a rig that is well was stopped before its time was up.
     pub(crate) fn must_not_be_silent(&mut self, c: usize, agent: &str, attempt: i64) {
-        let long = self.rig.engine.settings.reaper_ms + 300_000;
+        let settings = &self.rig.engine.settings;
+        let long = settings.reaper_ms.min(4 * settings.gupp_ms) + 300_000;
         let (t, well) = (self.t, self.healing && self.t - self.healed_at > long);
         if self.kind != Kind::Silent || !well || self.oracle.is_by_hand(attempt) {
             return;
@@ -231,6 +235,28 @@ impl World {
         self.found.check("a process that is not wanted is ended", n == 0, || {
             format!("{n} are left 40 minutes after the faults")
         });
+    }
+
+    /// The switch of the whole deployment, as the rig is told of it before a tick.
+    pub(crate) fn deployment(&mut self, pause: bool) {
+        if pause && self.healing {
+            return;
+        }
+        let at = self.now();
+        let off = pause.then(|| beadrig::store::Pause { by: "ann".to_owned(), at, reason: None });
+        let command = beadrig::command::Command::DeploymentPaused(off);
+        let moment = self.moment();
+        let done = self.rig.engine.apply(moment, command).is_ok();
+        self.oracle.deployment_paused(pause, done);
+        if pause {
+            self.faults_hit.hit("deployment is paused");
+            self.soon(10_000, 900_000, Event::Deployment(false));
+        } else if done {
+            self.rig.stirred = true;
+            self.set_alarm_at(at.0);
+        } else {
+            self.plan(self.t + 30_000, Event::Deployment(false));
+        }
     }
 
     /// The end of the quiet time.

@@ -18,11 +18,13 @@ use beadrig::id::Millis;
 use beadrig::settings::Settings;
 use beadrig::store::Store;
 use beadrig::token::{Caller, Secrets};
-use beadrig::wire::container::{AgentList, StartAgent};
-use beadrig::wire::merge::{MergeAtWork, MergeEntry, MergeRequest};
+use beadrig::wire::PROTOCOL;
+use beadrig::wire::container::AgentList;
+use beadrig::wire::merge::{MergeAtWork, MergeEntry};
 use serde_json::Value;
 
-use crate::op::{Call, Who};
+use crate::asked::{Asked, Said, Ticket};
+use crate::op::{Call, Op, Who};
 use crate::sql::{Handle, SimSql};
 use crate::world::{Event, World};
 
@@ -76,31 +78,6 @@ struct Tick {
     pending: BTreeMap<u64, Asked>,
     wakes: Vec<i64>,
     calls: u64,
-}
-
-/// What a container is asked.
-#[derive(Clone, Debug)]
-pub(crate) enum Asked {
-    List,
-    Start(Box<StartAgent>),
-    Merge(Box<MergeRequest>),
-    Stop { agent: String, attempt: i64 },
-}
-
-/// What came of it.
-#[derive(Clone, Debug)]
-pub(crate) enum Said {
-    Nothing,
-    List(Box<AgentList>),
-    Start(StartAnswer),
-}
-
-/// A question of a tick: which life, which tick, which call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub(crate) life: u64,
-    pub(crate) tick: u64,
-    pub(crate) call: u64,
 }
 
 pub(crate) fn engine(sql: &Rc<SimSql>, settings: Settings) -> Engine<Handle> {
@@ -257,6 +234,8 @@ impl World {
             self.found.wrong.push(format!("a fault without cause: {} {body}", call.op.word()));
         }
         let now = self.now().0;
+        self.version_checked(&call.who, &call.op, status);
+        self.size_checked(&call.op, status);
         self.merges_answered(call, status, &body);
         self.oracle.answered(call, (status, again), &body, &mut self.found, now);
         Some((status, body))
@@ -269,12 +248,18 @@ impl World {
             return (401, body, Vec::new(), false);
         };
         let moment = self.moment();
-        let (method, path, body) = call.op.request();
+        let (method, path, mut body) = call.op.request();
+        let (header, version) = self.more.speaks();
+        if matches!(call.op, Op::Beats { .. }) {
+            body["protocol"] = version.into();
+        }
+        let spoken = header.map(|it| it.to_string());
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.ask_api(moment, method, &path, &body, caller, call.key.as_deref())
+        self.ask_api(moment, method, &path, &body, caller, (call.key.as_deref(), spoken.as_deref()))
     }
 
-    /// One request straight to the API; last, whether it is an answer that was given before.
+    /// One request straight to the API, with its key and the version that its header says; last, whether it is an answer
+    /// that was given before.
     pub(crate) fn ask_api(
         &self,
         moment: Moment,
@@ -282,23 +267,24 @@ impl World {
         path: &str,
         body: &str,
         caller: Caller,
-        key: Option<&str>,
+        (key, spoken): (Option<&str>, Option<&str>),
     ) -> (u16, Value, Vec<Effect>, bool) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let response = api::handle(
-            &self.rig.engine,
-            moment,
-            &api::Request {
-                method,
-                path,
-                query,
-                body: body.as_bytes(),
-                caller,
-                idempotency_key: key,
-                if_none_match: None,
-                next_tick: self.rig.alarm.map(Millis),
-            },
-        );
+        let request = api::Request {
+            method,
+            path,
+            query,
+            body: body.as_bytes(),
+            caller,
+            idempotency_key: key,
+            if_none_match: None,
+            next_tick: self.rig.alarm.map(Millis),
+        };
+        let engine = &self.rig.engine;
+        let response = match api::speaks(&request.caller, spoken) {
+            Ok(()) => api::handle(engine, moment, &request),
+            Err(refusal) => api::refuse_traced(engine, moment, &request, &refusal),
+        };
         let body = serde_json::from_str(&response.body).unwrap_or_default();
         let again = response.headers.iter().any(|(name, _)| *name == "idempotency-replayed");
         (response.status, body, response.effects, again)
@@ -387,7 +373,10 @@ impl World {
             match effect {
                 Effect::Tell(tell) => self.told(&tell),
                 // A line to a process changes nothing here.
-                Effect::Nudge { .. } => {}
+                Effect::Nudge { agent, .. } => {
+                    let now = self.now().0;
+                    self.oracle.nudged(&agent, now, &mut self.found);
+                }
                 Effect::Merge(merge) => self.call_container(Asked::Merge(merge)),
                 Effect::WakeAt(at) => self.wakes(at.0),
                 Effect::Start(start) => self.call_container(Asked::Start(start)),
@@ -437,7 +426,7 @@ impl World {
         let Some(asked) = tick.pending.remove(&ticket.call) else { return };
         self.rig.stirred = true;
         match (asked, said) {
-            (Asked::List, Said::List(list)) => {
+            (Asked::List, Said::List(list)) if list.protocol == PROTOCOL => {
                 let seen =
                     list.agents.iter().map(|it| (it.attempt, !it.status.is_over())).collect();
                 self.oracle.asked(Some(&seen), now);
@@ -448,26 +437,20 @@ impl World {
                 tick.list = Some(None);
             }
             (Asked::Start(start), said) => {
-                let answer = match said {
-                    Said::Start(answer) => answer,
-                    _ => StartAnswer::Unknown("no answer".to_owned()),
-                };
+                let (no_room, answer) = (said.no_room(), said.answer());
                 let number = start.attempt;
                 self.say(format_args!("rig      start {number} was answered {answer:?}"));
                 let command = Command::StartAnswered(start.agent_id, number, answer.clone());
-                let heard = self.hear(command);
-                match answer {
-                    StartAnswer::Refused(_) => self.oracle.start_refused(number, now),
-                    StartAnswer::NoRoom(_) if heard => self.oracle.no_room(number),
-                    StartAnswer::Accepted if heard => self.oracle.start_accepted(number),
+                let kept = self.hear(command);
+                match (answer, no_room) {
+                    (StartAnswer::Refused(_), _) => self.oracle.start_refused(number, now),
+                    (_, Some(why)) if kept => self.oracle.waits(number, why),
+                    (StartAnswer::Accepted, _) if kept => self.oracle.start_accepted(number),
                     _ => {}
                 }
             }
             (Asked::Merge(merge), said) => {
-                let answer = match said {
-                    Said::Start(answer) => answer,
-                    _ => StartAnswer::Unknown("no answer".to_owned()),
-                };
+                let answer = said.answer();
                 if matches!(answer, StartAnswer::NoRoom(_)) {
                     self.oracle.merges.not_begun(&merge.entries);
                 }
@@ -484,7 +467,7 @@ impl World {
         self.advance();
     }
 
-    /// The rig is told what came of a call of its tick; whether it could write that.
+    /// The rig is told what came of a call of its tick; whether it could keep that.
     fn hear(&mut self, command: Command) -> bool {
         let (moment, now) = (self.moment(), self.now().0);
         let Ok(outcome) = self.rig.engine.apply(moment, command) else { return false };
@@ -500,6 +483,10 @@ impl World {
 
     /// What the board is told: that a run was stopped because nothing moved.
     fn told(&mut self, tell: &Tell) {
+        if let ("escalated", Some(bead)) = (tell.event.as_str(), &tell.bead) {
+            let now = self.now().0;
+            self.oracle.help.raised(bead, now, &mut self.found);
+        }
         let why = tell.detail.as_deref().unwrap_or_default();
         let settings = &self.rig.engine.settings;
         let silence = match () {

@@ -3,7 +3,7 @@
 use crate::trace::Counts;
 
 /// What is checked. A long run in which one of them never applied shows nothing about it.
-pub(crate) const RULES: [&str; 41] = [
+pub(crate) const RULES: [&str; 55] = [
     "an acknowledged bead is there",
     "an acknowledged note is there",
     "a call with a key is done once",
@@ -45,6 +45,20 @@ pub(crate) const RULES: [&str; 41] = [
     "a merge is started a few times at most",
     "a bead closed as merged was merged",
     "every review ends",
+    "what a container of another version says is refused",
+    "what waits for the container keeps its number",
+    "who waits for the container is told why",
+    "an escalation is there until it is closed",
+    "a cause has one escalation",
+    "what is closed or acknowledged is not raised",
+    "an escalation is raised after four hours each, three times at most",
+    "what nobody acknowledges is raised three times",
+    "a mail waits until it is read",
+    "a mail that was read comes no more",
+    "mail is read in the order that it was sent",
+    "a mail is there once",
+    "a text that is too large is refused",
+    "a silent run is told once an hour",
 ];
 
 /// The part that a restored rig does not forget.

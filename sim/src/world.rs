@@ -12,12 +12,14 @@ use std::rc::Rc;
 use beadrig::command::StartAnswer;
 use beadrig::settings::Settings;
 
+use crate::asked::{Asked, Said, Ticket};
 use crate::container::Container;
 use crate::faults::{Blow, FAULTS, Faults, Kind};
+use crate::more::{Happens, More};
 use crate::op::{Call, Op, Who};
 use crate::oracle::Oracle;
 use crate::people::People;
-use crate::rig::{Asked, Rig, Said, Ticket};
+use crate::rig::Rig;
 use crate::rng::Rng;
 use crate::rules::Findings;
 use crate::sql::SimSql;
@@ -71,6 +73,8 @@ pub(crate) enum Event {
     Deployment(bool),
     /// Every start fails, or none does for that.
     Outage(bool),
+    /// See [`More`].
+    More(Happens),
     Unwanted(std::collections::BTreeSet<(usize, i64)>),
 }
 
@@ -88,6 +92,7 @@ pub(crate) struct World {
     /// The one that the town asks.
     pub(crate) current: usize,
     pub(crate) kind: Kind,
+    pub(crate) more: More,
     pub(crate) faults: Faults,
     pub(crate) faults_hit: Counts,
     pub(crate) trace: Trace,
@@ -149,6 +154,8 @@ impl World {
             Kind::Budget => settings.max_budget_micros = 1_000_000,
             _ => {}
         }
+        let mut more = More::of(seed, kind);
+        more.set(&mut settings);
         Self {
             t: 0,
             skew: 0,
@@ -159,6 +166,7 @@ impl World {
             containers: vec![Container::new(1, 0)],
             current: 0,
             kind,
+            more,
             faults,
             faults_hit: Counts::expecting(&FAULTS),
             trace: Trace::new(keep),
@@ -196,10 +204,13 @@ impl World {
             _ => (12, 75),
         };
         let heal = self.rng.range(heal.0, heal.1) * 60_000;
+        let heal = self.more.faults_ms().unwrap_or(heal);
+        self.plan_more();
         if self.kind.merges() {
             let caller = beadrig::token::Caller::Operator { actor: "ann".to_owned() };
             let (moment, body) = (self.moment(), r#"{"git_url":"https://git.test/demo.git"}"#);
-            let (status, body, ..) = self.ask_api(moment, "PATCH", "/config", body, caller, None);
+            let (status, body, ..) =
+                self.ask_api(moment, "PATCH", "/config", body, caller, (None, None));
             assert_eq!(status, 200, "{body}");
             self.oracle.has_git = true;
         }
@@ -216,17 +227,18 @@ impl World {
         self.soon(60_000, 600_000, Event::Blow);
         self.soon(0, 36_000, Event::Beat(0, 1));
         self.soon(300_000, 600_000, Event::Look);
-        let mut end = heal + HEAL_MS;
+        let mut end = heal + self.more.heal_ms();
         self.until(end);
         self.done();
         let alarms = self.rig.alarms;
         end += QUIET_MS;
         self.until(end);
         self.quiet(self.rig.alarms - alarms);
+        self.hours(end);
     }
 
     /// Lets things happen until a time, or until something is wrong.
-    fn until(&mut self, end: i64) {
+    pub(crate) fn until(&mut self, end: i64) {
         while let Some(first) = self.queue.first_entry() {
             let at = first.key().0;
             if at > end || !self.found.wrong.is_empty() {
@@ -275,6 +287,7 @@ impl World {
                 self.faults_hit.hit("every start fails");
                 self.containers.iter_mut().for_each(|it| it.refuses = on);
             }
+            Event::More(happens) => self.more(happens),
             Event::People => self.person_acts(),
             Event::Blow => self.blow(),
             Event::Mended(blow, c) => self.mended(blow, c),
@@ -331,28 +344,6 @@ impl World {
                 .containers
                 .iter()
                 .any(|it| it.cut && it.runs.values().any(|run| run.start.attempt == *attempt)),
-        }
-    }
-
-    /// The switch of the whole deployment, as the rig is told of it before a tick.
-    fn deployment(&mut self, pause: bool) {
-        if pause && self.healing {
-            return;
-        }
-        let at = self.now();
-        let off = pause.then(|| beadrig::store::Pause { by: "ann".to_owned(), at, reason: None });
-        let command = beadrig::command::Command::DeploymentPaused(off);
-        let moment = self.moment();
-        let done = self.rig.engine.apply(moment, command).is_ok();
-        self.oracle.deployment_paused(pause, done);
-        if pause {
-            self.faults_hit.hit("deployment is paused");
-            self.soon(10_000, 900_000, Event::Deployment(false));
-        } else if done {
-            self.rig.stirred = true;
-            self.set_alarm_at(at.0);
-        } else {
-            self.plan(self.t + 30_000, Event::Deployment(false));
         }
     }
 
@@ -573,6 +564,7 @@ impl World {
         self.rig.away_until = self.t;
         self.rig.sql.writes_left.set(None);
         self.rig.sql.stays_full.set(false);
+        self.heal_more();
         for c in 0..self.containers.len() {
             let it = &mut self.containers[c];
             (it.cut, it.full, it.refuses) = (false, false, false);

@@ -253,13 +253,7 @@ impl Rig {
 async fn refused(mut response: Response) -> StartAnswer {
     let status = response.status_code();
     match response.json::<Problem>().await {
-        Ok(problem) => match problem.code.as_str() {
-            // A fault of its own, such as in the last moments of a service that ends: it may have begun it before.
-            "unknown" | "internal" => StartAnswer::Unknown(problem.error),
-            // Certainly not begun; and what is wrong is the container, not the bead.
-            "capacity" | "unauthorized" | "protocol" => StartAnswer::NoRoom(problem.error),
-            _ => StartAnswer::Refused(problem.error),
-        },
+        Ok(problem) => StartAnswer::of(problem),
         Err(_) => StartAnswer::Unknown(format!("the container answered {status} and no reason")),
     }
 }

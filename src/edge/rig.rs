@@ -237,8 +237,8 @@ impl Rig {
         }
     }
 
-    /// What the watchdog asks: whether the alarm is set. That is one read; one that is missing or late is set as the
-    /// rows want it.
+    /// What the watchdog asks: whether the alarm is set. That is one read; one that is missing, late or further ahead
+    /// than the rows want it is set anew.
     async fn poke(&self, mut req: Request) -> std::result::Result<Response, Refusal> {
         let said = self.look_at_alarm(&mut req).await?;
         Response::ok(said).map_err(platform)
@@ -249,7 +249,8 @@ impl Rig {
         if let Some(at) = self.learn(&pause) {
             self.arm(at).await.map_err(platform)?;
         }
-        if self.next_tick().await.map_err(platform)?.is_some_and(|set| !is_late(set)) {
+        let set = self.next_tick().await.map_err(platform)?.filter(|set| !is_late(*set));
+        if set.is_some_and(|set| set.since(now()) <= limits::ALARM_AHEAD_MS) {
             return Ok("set");
         }
         let wake = self.engine()?.next_wake(now());
@@ -262,7 +263,11 @@ impl Rig {
             self.forget_known().await.map_err(platform)?;
             return Ok("idle");
         };
-        say_fault("the alarm was lost; it is set again");
+        // It is set to sleep so long; or the clock was set back since.
+        if set.is_some_and(|set| set <= at) {
+            return Ok("set");
+        }
+        say_fault("the alarm was lost, or came far too late; it is set again");
         self.set_alarm(at.since(now())).await.map_err(platform)?;
         Ok("woken")
     }
@@ -405,7 +410,8 @@ pub(super) fn say_fault(detail: &str) {
 /// What a test may do to the object.
 #[cfg(feature = "faults")]
 impl Rig {
-    /// `rigs/<rig>/<fetch|alarm>/<panic|hang>`: now, or at the next tick, which comes at once. `alarm/lose` deletes it.
+    /// `rigs/<rig>/<fetch|alarm>/<panic|hang>`: now, or at the next tick, which comes at once. `alarm/lose` deletes it,
+    /// `alarm/far` sets it for tomorrow, as a clock does that is ahead for a moment.
     async fn inject(&self, wanted: &str) -> Result<Response> {
         match wanted.split('/').skip(2).collect::<Vec<_>>().as_slice() {
             ["fetch", "panic"] => panic!("injected into a request"),
@@ -413,6 +419,10 @@ impl Rig {
             ["alarm", "hang"] => self.fault.store(2, Ordering::Relaxed),
             ["alarm", "lose"] => {
                 self.state.storage().delete_alarm().await?;
+                return answer(200, "{}");
+            }
+            ["alarm", "far"] => {
+                self.set_alarm(86_400_000).await?;
                 return answer(200, "{}");
             }
             _ => return answer(404, "{}"),

@@ -26,7 +26,7 @@ impl<S: Sql> Apply<'_, S> {
         let cause = check::word("cause", fields.cause.clone())?;
         let known =
             cause.as_deref().map(|cause| self.store().open_escalation(cause)).transpose()?;
-        if let Some(known) = known.flatten() {
+        if let Some(known) = known.flatten().filter(|_| !crate::mutant!(CausesAreMany)) {
             return self.say_again(known, severity);
         }
         let waiting = self.store().escalations_waiting()?;
@@ -107,7 +107,9 @@ impl<S: Sql> Apply<'_, S> {
         if it.acknowledged_at.is_none() {
             it.acknowledged_at = Some(self.now);
             it.acknowledged_by = Some(actor(by).to_owned());
-            it.next_at = None;
+            if !crate::mutant!(AcknowledgedIsRaised) {
+                it.next_at = None;
+            }
             self.store().save_escalation(&it)?;
             self.event(&bead.id, actor(by), "acknowledged", (None, None), None)?;
         }
@@ -120,7 +122,8 @@ impl<S: Sql> Apply<'_, S> {
         let Some(mut it) = self.store().escalation(id)?.filter(due) else {
             return Ok(Reply::Done);
         };
-        let Some(before) = self.store().bead(id)?.filter(|bead| !bead.status.is_finished()) else {
+        let open = |bead: &Bead| !bead.status.is_finished() || crate::mutant!(ClosedIsRaised);
+        let Some(before) = self.store().bead(id)?.filter(open) else {
             it.next_at = None;
             self.store().save_escalation(&it)?;
             return Ok(Reply::Done);

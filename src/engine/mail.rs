@@ -68,14 +68,17 @@ impl<S: Sql> Apply<'_, S> {
         how: ReadMail,
     ) -> Result<Reply, Error> {
         self.speaker_or(by, agent)?;
-        let mails = if how.include_delivered {
+        let mut mails = if how.include_delivered {
             self.store().all_mail(agent)?
         } else {
             self.store().waiting_mail(agent)?
         };
         let new: Vec<i64> =
             mails.iter().filter(|it| it.delivered_at.is_none()).map(|it| it.n).collect();
-        if !how.peek && !new.is_empty() {
+        if crate::mutant!(LastMailFirst) {
+            mails.reverse();
+        }
+        if (!how.peek || crate::mutant!(LookingReads)) && !new.is_empty() {
             self.store().deliver_mail(agent, &new, self.now)?;
         }
         Ok(Reply::Mail(mails))
@@ -94,6 +97,9 @@ impl<S: Sql> Apply<'_, S> {
                 id.parse().map_err(|_| Refusal::invalid("ids", format!("{id:?} is no mail's id")))
             })
             .collect();
+        if crate::mutant!(MailComesBack) {
+            return Ok(Reply::Number(0));
+        }
         let acked = self.store().deliver_mail(agent, &numbers?, self.now)?;
         Ok(Reply::Number(i64::try_from(acked).unwrap_or(i64::MAX)))
     }

@@ -106,7 +106,11 @@ type Rule = (fn(&Silent<'_>) -> bool, fn(i64) -> Judgement);
 /// The rules of silence, the gravest first; the first that holds is done.
 const SILENCE: [Rule; 4] = [
     (
-        |it| it.ms >= limits::SILENT_STOP * it.settings.gupp_ms && !crate::mutant!(NobodyIsReaped),
+        |it| {
+            it.ms >= limits::SILENT_STOP * it.settings.gupp_ms
+                && !crate::mutant!(NobodyIsReaped)
+                && !crate::mutant!(NobodyStalls)
+        },
         Judgement::Stall,
     ),
     (
@@ -128,7 +132,8 @@ const SILENCE: [Rule; 4] = [
     (
         |it| {
             let told = |at| it.now.since(at) < limits::NUDGE_EVERY_MS;
-            it.ms >= it.settings.gupp_ms && !it.live.nudged_at.is_some_and(told)
+            it.ms >= it.settings.gupp_ms
+                && (!it.live.nudged_at.is_some_and(told) || crate::mutant!(NudgesInARow))
         },
         Judgement::Nudge,
     ),

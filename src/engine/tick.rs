@@ -198,12 +198,8 @@ impl<S: Sql> Engine<S> {
             Some(at) => Some(at),
             None => (settings.idle_alarm_ms > 0).then(|| now.plus(settings.idle_alarm_ms)),
         };
-        Ok(wake.map(|at| {
-            at.clamp(
-                soonest,
-                now.plus(settings.active_alarm_ms.max(settings.idle_alarm_ms)).max(soonest),
-            )
-        }))
+        let longest = settings.active_alarm_ms.max(settings.idle_alarm_ms).max(limits::SLEEP_MS);
+        Ok(wake.map(|at| at.clamp(soonest, now.plus(longest))))
     }
 
     fn carry_out(&self, step: &str, moment: Moment, command: Command, effects: &mut Vec<Effect>) {

@@ -21,6 +21,7 @@
 //! | `exchange` | an import goes on when the worker is killed under it |
 //! | `access` | who may do what, and that no token is in a log |
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
+//! | `claude` | Claude Code does beads and jobs |
 //! | `git` | work is merged, and what does not go together goes back to its agent |
 //! | `restart` | what was answered is still there afterwards |
 
@@ -32,6 +33,7 @@
 
 mod access;
 mod bounds;
+mod claude;
 mod dispatch;
 mod exchange;
 mod faults;

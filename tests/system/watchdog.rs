@@ -42,6 +42,18 @@ fn a_rig_with_work_whose_alarm_was_lost_goes_on_after_a_round() {
 }
 
 #[test]
+fn an_alarm_that_a_clock_left_for_tomorrow_is_set_for_today_after_a_round() {
+    let world = World::start(|options| options.set("ARM_DELAY_MS", 60_000));
+    let rig = world.rig("tomorrow");
+    rig.runs.open(&GATES);
+    let bead = rig.assigned("nobody comes");
+    assert_eq!(rig.debug("fault", "alarm/far").map(|it| it.status), Ok(200));
+    let found = round(&rig);
+    assert_eq!((&found["asked"], &found["woken"]), (&1.into(), &1.into()), "{found}");
+    rig.status_until(&bead, "closed", LATER);
+}
+
+#[test]
 fn what_the_watchdog_knows_outlives_the_worker() {
     let world = World::start(|options| options.set("ARM_DELAY_MS", 60_000));
     let rig = world.rig("outlives");

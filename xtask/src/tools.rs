@@ -2,7 +2,8 @@
 //!
 //! From the machine: cargo with rustup, git, Node with npm. From npm, by `package-lock.json`: workerd, wrangler,
 //! esbuild, wasm-opt and a newer Node. From crates.io: worker-build, and the wasm-bindgen that `Cargo.lock`
-//! names. An install is built beside its place and renamed, so that half of one is never taken for a whole.
+//! names. For tests, when they ask: `br` from crates.io and Claude Code from npm. An install is built beside its place
+//! and renamed, so that half of one is never taken for a whole.
 
 use std::env::consts::{ARCH, OS};
 use std::fs::{self, File};
@@ -19,6 +20,9 @@ const WORKER_BUILD: &str = "0.8.7";
 
 /// The peer of the tests of import and export.
 const BR: &str = "0.1.45";
+
+/// The agent of a test, as people use it.
+const CLAUDE_CODE: &str = "2.1.197";
 
 /// The oldest Node whose npm can install the rest.
 const NODE_MAJOR_MIN: u32 = 20;
@@ -138,6 +142,25 @@ pub fn br() -> Result<PathBuf> {
     install("beads_rust", "br", BR, "0", &["--locked"])
 }
 
+/// Claude Code, for tests: 250 MB, once.
+pub fn claude_code() -> Result<PathBuf> {
+    let _lock = lock()?;
+    check_machine(true)?;
+    let (_, _, node) = platform()?;
+    // Its packages are named as those of Node are: `claude-code-linux-x64`.
+    let own = node.replacen("node-bin-", "claude-code-", 1).replacen("node-", "claude-code-", 1);
+    let binary = Path::new("node_modules/@anthropic-ai").join(own).join("claude");
+    let name = format!("claude-code-{CLAUDE_CODE}");
+    placed(&name, &binary, |place| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"])
+            .arg("--prefix")
+            .arg(place)
+            .arg(format!("@anthropic-ai/claude-code@{CLAUDE_CODE}"));
+        run::step(&format!("installing {name} with npm"), &name, &mut npm)
+    })
+}
+
 /// The packages of this platform: of workerd, of esbuild, of Node.
 fn platform() -> Result<(&'static str, &'static str, &'static str)> {
     match (OS, ARCH) {
@@ -227,29 +250,41 @@ fn install(
     optimize: &str,
     args: &[&str],
 ) -> Result<PathBuf> {
-    let place = repo::tools().join(format!("{program}-{version}"));
-    let binary = place.join("bin").join(program);
+    let binary = Path::new("bin").join(program);
+    placed(&format!("{program}-{version}"), &binary, |place| {
+        let mut cargo = run::cargo();
+        // Its own target directory: the profile and the flags of this repository are not for tools. Hardly optimized:
+        // they run for a second per build, and a newcomer waits for them to compile.
+        cargo
+            .args(["install", krate, "--version", version, "--debug", "--root"])
+            .arg(place)
+            .args(args)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimize)
+            .env("CARGO_TARGET_DIR", repo::tools().join(".build"))
+            .env_remove("RUSTFLAGS");
+        run::step(&format!("installing {program} {version} with cargo"), program, &mut cargo)
+    })
+}
+
+/// The path of a program in a directory of the tools, which is filled beside its place if it is not there.
+fn placed(name: &str, program: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let place = repo::tools().join(name);
+    let binary = place.join(program);
     if binary.is_file() {
         return Ok(binary);
     }
-    let beside = repo::tools().join(format!(".{program}-{version}.new"));
+    let beside = repo::tools().join(format!(".{name}.new"));
     for old in [&place, &beside] {
         if old.exists() {
             fs::remove_dir_all(old).doing_to("remove", old)?;
         }
     }
-    let mut cargo = run::cargo();
-    // Its own target directory: the profile and the flags of this repository are not for tools. Hardly optimized:
-    // they run for a second per build, and a newcomer waits for them to compile.
-    cargo
-        .args(["install", krate, "--version", version, "--debug", "--root"])
-        .arg(&beside)
-        .args(args)
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimize)
-        .env("CARGO_TARGET_DIR", repo::tools().join(".build"))
-        .env_remove("RUSTFLAGS");
-    run::step(&format!("installing {program} {version} with cargo"), program, &mut cargo)?;
+    fill(&beside)?;
+    if !beside.join(program).is_file() {
+        let text = format!("{name} was installed without {}", program.display());
+        return Err(Error::new(text));
+    }
     fs::rename(&beside, &place).doing_to("rename", &beside)?;
     Ok(binary)
 }

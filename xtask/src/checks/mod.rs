@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     Step { name: "worker", what: "the worker builds", run: product },
     Step { name: "worker-test", what: "the worker for tests builds", run: test_worker },
     Step { name: "system", what: "worker, container service and CLI together", run: system },
+    Step { name: "claude", what: "Claude Code works at beads and jobs", run: claude },
     Step { name: "schema", what: "the worker answers as its schema says", run: schema::conforms },
     Step { name: "br", what: "br reads and writes what the rig does", run: br },
     Step { name: "deploy", what: "wrangler would deploy it", run: deploy::dry_run },
@@ -167,11 +168,7 @@ fn built(_step: &Step, variant: Variant) -> Result<Tally> {
 
 /// The tests of the root package that are built only with the feature `live`, but for the benchmark.
 fn system(step: &Step) -> Result<Tally> {
-    Tools::prepare()?;
-    worker::build(Variant::Test)?;
-    up::build_programs(false)?;
-    let mut command = run::cargo();
-    command.args(["test", "--package", "beadrig", "--features", "live", "--no-fail-fast"]);
+    let mut command = live_test()?;
     let names = live_tests()?;
     if names.is_empty() {
         return Err(Error::new("the root package has no test with required-features = [\"live\"]"));
@@ -180,6 +177,24 @@ fn system(step: &Step) -> Result<Tally> {
         command.args(["--test", &name]);
     }
     check(step, &mut command)
+}
+
+/// The tests of `system` with the agent that most will use.
+fn claude(step: &Step) -> Result<Tally> {
+    let claude = tools::claude_code()?;
+    let mut command = live_test()?;
+    command.args(["--test", "system", "claude::", "--", "--ignored"]);
+    check(step, command.env("CLAUDE", claude))
+}
+
+/// Builds the parts; the command that tests them, still without the names of the tests.
+fn live_test() -> Result<Command> {
+    Tools::prepare()?;
+    worker::build(Variant::Test)?;
+    up::build_programs(false)?;
+    let mut command = run::cargo();
+    command.args(["test", "--package", "beadrig", "--features", "live", "--no-fail-fast"]);
+    Ok(command)
 }
 
 /// The tests against `br`, another program that keeps the same file.
