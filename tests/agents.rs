@@ -64,6 +64,20 @@ fn who_set_its_bead_blocked_is_not_told_that_it_is_done() {
     assert_eq!(rig.tell(&bead), "blocked attempts=1");
 }
 
+#[test]
+fn who_set_its_bead_blocked_is_not_told_that_it_is_done_when_another_run_has_the_bead() {
+    let (mut rig, bead, start) = at_work();
+    let me = agent(&start);
+    let path = format!("/beads/{bead}");
+    assert_eq!(rig.call(&me, "PATCH", &path, r#"{"status":"blocked"}"#).0, 200);
+    assert_eq!(rig.operator("POST", &format!("{path}/reopen"), "").0, 200);
+    rig.schedule();
+    assert_ne!(rig.accept()[0].agent_id, start.agent_id, "its process is still there");
+    let (status, answer) = rig.call(&me, "POST", &format!("/agents/{}/done", start.agent_id), "{}");
+    assert_eq!((status, answer["code"].as_str()), (409, Some("stale_attempt")), "{answer}");
+    assert_eq!(rig.tell(&bead), "in_progress attempts=1");
+}
+
 /// Trap 1: a container that did not know an agent any more was taken for one that says nothing, so that an agent
 /// that crashed stayed at work for ever.
 #[test]
@@ -220,6 +234,26 @@ fn a_marked_agent_is_neither_chosen_nor_hooked_nor_started() {
     expect![[r#"status "working" is not one of idle, blocked, dead"#]]
         .assert_eq(answer["error"].as_str().unwrap());
     assert_eq!(set(&mut rig, "nobody", "dead").0, 404);
+}
+
+#[test]
+fn an_agent_that_is_set_aside_while_it_starts_keeps_no_bead_that_there_is_no_room_for() {
+    for mark in ["blocked", "dead"] {
+        let mut rig = TestRig::new();
+        let bead = rig.assigned("waits for room");
+        rig.schedule();
+        let start = rig.starts.remove(0);
+        assert_eq!(set(&mut rig, &start.agent_id, mark).0, 200);
+        let answer = StartAnswer::NoRoom("full".to_owned());
+        rig.apply(Command::StartAnswered(start.agent_id.clone(), start.attempt, answer)).unwrap();
+        rig.pass(limits::CAPACITY_BACK_OFF_MS[0]);
+        for _ in 0..2 {
+            rig.schedule();
+        }
+        let next = rig.accept().remove(0);
+        assert_eq!((&next.bead_id, rig.tell(&bead)), (&bead, "in_progress attempts=1".to_owned()));
+        assert_ne!(next.agent_id, start.agent_id, "{mark}");
+    }
 }
 
 #[test]

@@ -251,3 +251,20 @@ fn a_clock_that_is_set_back_gives_no_attempt_number_again() {
         last = starts[0].attempt;
     }
 }
+
+#[test]
+fn a_clock_that_is_set_back_gives_no_number_of_a_run_whose_bead_was_deleted_again() {
+    let mut rig = TestRig::new();
+    let bead = rig.assigned("to be deleted");
+    rig.schedule();
+    let gone = rig.accept().remove(0);
+    let report = serde_json::json!({"status": "failed", "attempt": gone.attempt, "exit_code": 1});
+    let path = format!("/agents/{}/completed", gone.agent_id);
+    assert_eq!(rig.call(&support::container(), "POST", &path, &report.to_string()).0, 200);
+    assert_eq!(rig.operator("DELETE", &format!("/beads/{bead}"), "").0, 200);
+    rig.pass(-HOUR);
+    rig.assigned("the next one");
+    rig.schedule();
+    let next = rig.accept().remove(0);
+    assert!(next.attempt > gone.attempt, "{} after {}", next.attempt, gone.attempt);
+}

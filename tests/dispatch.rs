@@ -301,6 +301,21 @@ fn a_bead_at_work_is_taken_back_as_the_runbook_says() {
     assert!(rig.stops.contains(&(start.agent_id, start.attempt)), "{:?}", rig.stops);
 }
 
+#[test]
+fn who_takes_a_bead_from_an_agent_and_is_at_it_is_at_it_alone() {
+    let mut rig = rig(5);
+    let (id, start) = at_work(&mut rig);
+    let change = json!({"assignee": "bob", "status": "in_progress"}).to_string();
+    let (status, answer) = rig.operator("PATCH", &format!("/beads/{id}"), &change);
+    assert_eq!(status, 200, "{answer}");
+    rig.pass(60_000);
+    rig.schedule();
+    let bead = rig.bead(&id);
+    assert_eq!((&bead["status"], &bead["assignee"]), (&json!("in_progress"), &json!("bob")));
+    assert_eq!(rig.stops, [(start.agent_id, start.attempt)]);
+    assert_eq!(rig.starts.len(), 0);
+}
+
 /// A bead whose agent is at work.
 fn at_work(rig: &mut TestRig) -> (String, StartAgent) {
     let id = bead(rig, &json!({"assignee": "agent"}));

@@ -200,7 +200,7 @@ impl World {
         let Some(run) = self.containers[c].run(agent, attempt) else { return };
         run.phase = Phase::Running;
         run.active = t;
-        self.oracle.signs.insert(attempt, t);
+        self.oracle.sign(attempt, boot, t);
         let (first, limit, bead) =
             (run.plan.first().map(|it| it.0), run.start.time_limit_s, run.start.bead_id.clone());
         if alone && !self.containers[c].suspended {
@@ -240,7 +240,7 @@ impl World {
         let (_, act) = run.plan.remove(0);
         let next = run.plan.first().map(|it| it.0);
         let token = run.start.session_token.expose().to_owned();
-        self.oracle.signs.insert(attempt, self.t);
+        self.oracle.sign(attempt, boot, self.t);
         match act {
             Act::Call(op) => {
                 let who = Who::Run { attempt, token };

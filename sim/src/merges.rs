@@ -33,6 +33,8 @@ pub(crate) struct Merges {
     withdrawn: BTreeSet<String>,
     /// The beads whose work is on the target branch.
     pub(crate) landed: BTreeSet<String>,
+    /// The entries of which a start came so far that it asked whether it may land: there is something to merge.
+    pub(crate) made: BTreeSet<String>,
 }
 
 impl Merges {
@@ -133,8 +135,14 @@ impl World {
             8 => ("conflict", "merge conflicts"),
             9 => ("gate_failed", "gate fails"),
             10 => ("push_rejected", "push is rejected"),
-            11 => ("nothing_to_merge", "nothing is to be merged"),
-            _ => return self.send(Who::Container(c, boot), Op::Landing { merge: key }, FOR_EVER),
+            // A branch that had something to merge has it until it has landed.
+            11 if !self.oracle.merges.made.contains(&key.0) => {
+                ("nothing_to_merge", "nothing is to be merged")
+            }
+            _ => {
+                self.oracle.merges.made.insert(key.0.clone());
+                return self.send(Who::Container(c, boot), Op::Landing { merge: key }, FOR_EVER);
+            }
         };
         self.faults_hit.hit(fault);
         if !self.healing && self.rng.chance(300) {

@@ -22,6 +22,9 @@ const OVERLAP_MAX_MS: i64 = 180_000;
 /// Runs at once, as the simulated rig is set.
 const AGENTS_MAX: usize = 3;
 
+/// A process: in which container, under which number.
+type Process = (usize, i64);
+
 /// What is known, and what was found wrong.
 #[derive(Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is something known of the seed")]
@@ -29,9 +32,9 @@ pub(crate) struct Oracle {
     beads: BTreeMap<String, Bead>,
     numbers: BTreeMap<i64, (String, String)>,
     paused: Known,
-    /// Of the processes, those that execute, by bead; and since when there are two.
+    /// Of the processes, those that execute, by bead; and of each two at one bead, since when.
     executing: BTreeMap<String, BTreeSet<(usize, i64)>>,
-    two_since: BTreeMap<String, i64>,
+    two_since: BTreeMap<(String, Process, Process), i64>,
     /// Whether a person chose an agent: the bound on how many is the scheduler's.
     hand_hooked: bool,
     keyed: BTreeSet<String>,
@@ -40,8 +43,11 @@ pub(crate) struct Oracle {
     deployment: Known,
     pub(crate) merges: Merges,
     pub(crate) help: Help,
-    /// When each run last did something.
-    pub(crate) signs: BTreeMap<i64, i64>,
+    /// When each run last did something, in each life of a service in which it is: a container that was replaced may
+    /// have begun it too.
+    signs: BTreeMap<i64, BTreeMap<u64, i64>>,
+    /// The life of a service that was told last to go on with a run.
+    believed: BTreeMap<i64, u64>,
     /// When people last did something to each bead.
     touched: BTreeMap<String, i64>,
     /// Times by the rig's clock and by the true one have nothing in common any more.
@@ -72,9 +78,13 @@ impl Oracle {
         let (executing, two_since) =
             (std::mem::take(&mut self.executing), std::mem::take(&mut self.two_since));
         let signs = std::mem::take(&mut self.signs);
-        let landed = std::mem::take(&mut self.merges.landed);
+        let (landed, made) =
+            (std::mem::take(&mut self.merges.landed), std::mem::take(&mut self.merges.made));
         *self = Self { numbers, executing, two_since, signs, t: self.t, ..before };
         self.merges.landed.extend(landed);
+        self.merges.made.extend(made);
+        // The first one that is heard has a run, again.
+        self.believed.clear();
         for bead in self.beads.values_mut() {
             for run in &mut bead.runs {
                 (run.explained, run.waits) = (true, None);
@@ -97,7 +107,7 @@ impl Oracle {
 
     /// A call may have been done: nobody heard the answer.
     pub(crate) fn unsure(&mut self, call: &Call, now: i64) {
-        self.took(call, None, &Value::Null, &mut Findings::new(), now);
+        self.took(call, (None, false), &Value::Null, &mut Findings::new(), now);
     }
 
     /// The rig answered a call.
@@ -130,14 +140,14 @@ impl Oracle {
             }
             return;
         }
-        self.took(call, Some(status), body, found, now);
+        self.took(call, (Some(status), again), body, found, now);
     }
 
-    /// A call was done, or (without a status) may have been.
+    /// A call was done, or (without a status) may have been; or was done before, and is answered again.
     fn took(
         &mut self,
         call: &Call,
-        told: Option<u16>,
+        (told, again): (Option<u16>, bool),
         body: &Value,
         found: &mut Findings,
         now: i64,
@@ -148,7 +158,7 @@ impl Oracle {
             self.heard(call, body, found);
         }
         if matches!(call.op, Op::Create { .. }) {
-            return self.made(call, body);
+            return self.made(call, body, again);
         }
         match &call.op {
             Op::Switch(off) => {
@@ -201,7 +211,7 @@ impl Oracle {
     }
 
     /// A bead was made, if nobody knew of it before.
-    fn made(&mut self, call: &Call, body: &Value) {
+    fn made(&mut self, call: &Call, body: &Value, again: bool) {
         let Op::Create { title, assigned, criteria, needs, .. } = &call.op else { return };
         let Some(id) = body["data"]["id"].as_str() else { return };
         // The name of one that was deleted may be given again.
@@ -209,7 +219,9 @@ impl Oracle {
             let yes = |it: bool| if it { Known::Yes } else { Known::No };
             let bead = Bead {
                 title: title.clone(),
-                learnt_late: call.key.is_some() && call.tries < 2,
+                learnt_late: again,
+                // Nobody heard of it when it was made: it may have been done since.
+                closed: if again { Known::Maybe } else { Known::No },
                 assigned: yes(*assigned),
                 criteria: yes(*criteria),
                 needs: needs.iter().map(|it| (it.clone(), Known::Yes)).collect(),
@@ -247,9 +259,14 @@ impl Oracle {
             let Some(bead) = bead.and_then(|it| self.beads.get_mut(&it)) else { continue };
             let newest = bead.runs.last().map(|it| it.number);
             if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
-                run.unanswered = 0;
+                run.seen_alive();
                 (run.heard, run.lost) = (true, false);
-                if matches!(call.op, Op::Beats { .. }) {
+                if let Who::Container(_, boot) = call.who {
+                    let before = self.believed.insert(number, boot);
+                    let one = before.is_none_or(|it| it == boot);
+                    found.check("a run goes on in one container", one, || {
+                        format!("run {number} goes on in {boot}, and was told to in {before:?}")
+                    });
                     found.check(
                         "a run that is over writes nothing",
                         !run.over || newest == Some(number),
@@ -274,14 +291,13 @@ impl Oracle {
                     let fresh = !run.over;
                     run.over = true;
                     // Of what ended otherwise before, nobody may have asked what it cost.
-                    if fresh && sure && run.unanswered == 0 {
+                    if fresh && sure && run.unanswered == 0 && !run.may_be_lost {
                         bead.spent += cost.unwrap_or(0);
                     }
                     let failed = matches!(*reason, "exited" | "signal")
                         || (*reason == "spawn_failed" && !outage);
                     // Given up as lost before it was heard of: that is no failure.
-                    let late = newest != *attempt
-                        || run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
+                    let late = newest != *attempt || run.may_be_lost;
                     if fresh && failed && !late && !run.off && bead.closed == Known::No {
                         run.failed_at = run.ended_at.or(Some(now));
                     }
@@ -305,7 +321,8 @@ impl Oracle {
                 call.op.word()
             )
         });
-        found.check("a run that is over writes nothing", !run.over, || {
+        let said = matches!(call.op, Op::Done { .. }) && bead.handed_in == Some(*attempt);
+        found.check("a run that is over writes nothing", !run.over || said, || {
             format!("{} by run {attempt} of {id} was taken after its end", call.op.word())
         });
     }
@@ -340,7 +357,7 @@ impl Oracle {
         let fresh = number >= now;
         let (paused, outage) = (self.is_paused(), self.outage);
         let live = |it: &Bead| {
-            it.runs.last().is_some_and(|run| !run.explained && !run.over && run.unanswered < ASKS)
+            it.runs.last().is_some_and(|run| !run.explained && !run.over && !run.may_be_lost)
         };
         let busy =
             self.beads.iter().filter(|(other, _)| *other != id).filter(|(_, it)| live(it)).count();
@@ -358,18 +375,10 @@ impl Oracle {
         );
         if !bead.hooked {
             let rules = [
-                // What did not merge goes back to whoever made it, also if nobody else may take it.
-                (
-                    "a bead that was taken back is not started",
-                    bead.assigned != Known::No || bead.in_review,
-                ),
+                ("a bead that was taken back is not started", bead.assigned != Known::No),
                 // What was claimed before a crash is asked for after it, whatever came between.
                 ("a bead without criteria is not started", !fresh || bead.criteria != Known::No),
-                // Nor is it taken from the queue then, but put onto a hook.
-                (
-                    "nothing is started while paused",
-                    !fresh || !paused || (bead.in_review && bead.assigned != Known::Yes),
-                ),
+                ("nothing is started while paused", !fresh || !paused),
             ];
             for (rule, holds) in rules {
                 found.check(rule, holds, || say("it must not"));
@@ -390,22 +399,8 @@ impl Oracle {
         found.check("no run begins above the budget", spent < budget, || {
             say(&format!("{spent} of {budget} are spent"))
         });
-        bead.silence(id, now, found);
-        bead.runs.push(Run {
-            number,
-            asked_at: now,
-            explained: false,
-            over: false,
-            off: false,
-            ended_at: None,
-            failed_at: None,
-            heard: false,
-            lost: false,
-            unanswered: 0,
-            first_unanswered: 0,
-            waits: None,
-            signed: false,
-        });
+        bead.silence(id, found);
+        bead.runs.push(Run { number, asked_at: now, ..Run::default() });
     }
 
     /// What a bead certainly waits for.
@@ -424,17 +419,24 @@ impl Oracle {
     /// The rig learnt what the container knows of its runs: of each number, whether it goes on. Nothing: no answer.
     pub(crate) fn asked(&mut self, answer: Option<&BTreeMap<i64, bool>>, now: i64) {
         for bead in self.beads.values_mut() {
-            for run in bead.runs.iter_mut().filter(|it| !it.explained) {
+            for run in bead.runs.iter_mut().filter(|it| it.waits.is_none()) {
+                let over = answer.and_then(|list| list.get(&run.number)) == Some(&false);
+                if over {
+                    run.ended_at = run.ended_at.or(Some(now));
+                }
+                if run.explained {
+                    continue;
+                }
                 match answer.map(|list| list.get(&run.number)) {
                     None => {
                         if run.unanswered == 0 {
                             run.first_unanswered = now;
                         }
                         run.unanswered += 1;
+                        run.may_be_lost |=
+                            run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
                     }
-                    Some(Some(true)) => {
-                        (run.unanswered, run.waits, run.signed) = (0, None, true);
-                    }
+                    Some(Some(true)) => (run.unanswered, run.signed) = (0, true),
                     Some(gone) => {
                         run.explained = true;
                         // One that is not known any more is lost, which is no failure.
@@ -447,16 +449,25 @@ impl Oracle {
         }
     }
 
-    /// The container said no to a start, and the rig heard it.
-    pub(crate) fn start_refused(&mut self, number: i64, failed: bool, now: i64) {
-        if failed {
-            self.breaker.insert(number, now);
-        }
-        let Some((_, id)) = self.numbers.get(&number) else { return };
-        let Some(bead) = self.beads.get_mut(id) else { return };
-        if let Some(run) = bead.runs.iter_mut().find(|it| it.number == number) {
+    /// The container refused a start, and the rig heard it.
+    pub(crate) fn start_refused(&mut self, number: i64, now: i64) {
+        let mut counts = true;
+        if let Some(run) = self.run(number) {
             run.explained = true;
             run.ended_at = Some(now);
+            // One that nobody wanted any more was called off, and did not fail.
+            counts = !run.off;
+        }
+        if counts {
+            self.breaker.insert(number, now);
+        }
+    }
+
+    /// A start was accepted, and the rig heard it.
+    pub(crate) fn start_accepted(&mut self, number: i64) {
+        self.breaker.clear();
+        if let Some(run) = self.run(number) {
+            run.seen_alive();
         }
     }
 
@@ -473,22 +484,23 @@ impl Oracle {
         found: &mut Findings,
     ) -> bool {
         let set = self.executing.entry(id.to_owned()).or_default();
-        if works {
-            set.insert(at);
-        } else {
-            set.remove(&at);
-        }
+        let was = if works { !set.insert(at) } else { set.remove(&at) };
         let numbers: BTreeSet<i64> = set.iter().map(|it| it.1).collect();
-        let (double, two) = (numbers.len() < set.len(), set.len() >= 2);
+        let double = numbers.len() < set.len();
+        // Where one container after the other is replaced, so is each one's process, and each has its time.
+        for other in set.iter().filter(|it| **it != at && was != works) {
+            let both = (id.to_owned(), at.min(*other), at.max(*other));
+            if works {
+                self.two_since.insert(both, t);
+            } else if let Some(since) = self.two_since.remove(&both) {
+                let rule = "two processes at one bead end soon";
+                found.check(rule, t - since <= OVERLAP_MAX_MS, || {
+                    format!("{id} had two for {} ms", t - since)
+                });
+            }
+        }
         if double && works {
             self.explained(at.1);
-        }
-        if two {
-            self.two_since.entry(id.to_owned()).or_insert(t);
-        } else if let Some(since) = self.two_since.remove(id) {
-            found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
-                format!("{id} had two for {} ms", t - since)
-            });
         }
         double
     }
@@ -507,7 +519,7 @@ impl Oracle {
 
     /// Looks at what has lasted too long.
     pub(crate) fn overlaps(&self, t: i64, found: &mut Findings) {
-        for (id, since) in &self.two_since {
+        for ((id, ..), since) in &self.two_since {
             found.check("two processes at one bead end soon", t - since <= OVERLAP_MAX_MS, || {
                 format!("{id} has two for {} ms", t - since)
             });

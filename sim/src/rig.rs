@@ -438,16 +438,15 @@ impl World {
             }
             (Asked::Start(start), said) => {
                 let (no_room, answer) = (said.no_room(), said.answer());
-                match answer {
-                    StartAnswer::Refused(_) => self.oracle.start_refused(start.attempt, true, now),
-                    StartAnswer::NoRoom(_) => self.oracle.start_refused(start.attempt, false, now),
-                    StartAnswer::Accepted => self.oracle.breaker.clear(),
-                    StartAnswer::Unknown(_) => {}
-                }
-                self.say(format_args!("rig      start {} was answered {answer:?}", start.attempt));
-                let command = Command::StartAnswered(start.agent_id, start.attempt, answer);
-                if let (true, Some(why)) = (self.hear(command), no_room) {
-                    self.oracle.waits(start.attempt, why);
+                let number = start.attempt;
+                self.say(format_args!("rig      start {number} was answered {answer:?}"));
+                let command = Command::StartAnswered(start.agent_id, number, answer.clone());
+                let kept = self.hear(command);
+                match (answer, no_room) {
+                    (StartAnswer::Refused(_), _) => self.oracle.start_refused(number, now),
+                    (_, Some(why)) if kept => self.oracle.waits(number, why),
+                    (StartAnswer::Accepted, _) if kept => self.oracle.start_accepted(number),
+                    _ => {}
                 }
             }
             (Asked::Merge(merge), said) => {

@@ -3,7 +3,7 @@
 use crate::trace::Counts;
 
 /// What is checked. A long run in which one of them never applied shows nothing about it.
-pub(crate) const RULES: [&str; 54] = [
+pub(crate) const RULES: [&str; 55] = [
     "an acknowledged bead is there",
     "an acknowledged note is there",
     "a call with a key is done once",
@@ -13,6 +13,7 @@ pub(crate) const RULES: [&str; 54] = [
     "the same number is the same run",
     "at most one run writes",
     "a run that is over writes nothing",
+    "a run goes on in one container",
     "two processes at one bead end soon",
     "failures in a day are bounded",
     "losses in a day are bounded",

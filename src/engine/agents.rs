@@ -6,7 +6,7 @@ use super::beads::in_window;
 use super::reviews::{self, Work};
 use super::{Apply, DISPATCHER, actor, check, refs};
 use crate::agent::{Agent, NAMES, Role};
-use crate::attempt;
+use crate::attempt::{self, Attempt};
 use crate::bead::{Bead, Event, Status};
 use crate::command::{Effect, Error, Reply};
 use crate::refusal::{Code, Refusal};
@@ -231,7 +231,7 @@ impl<S: Sql> Apply<'_, S> {
             if let Some(live) = &member.attempt
                 && live.number == claims.attempt
                 && live.outcome == Some(attempt::State::Done)
-                && self.bead(&live.bead)?.status != Status::Blocked
+                && self.is_done_by(live)?
             {
                 return Ok(Reply::Done); // Its answer was lost, and it says so again.
             }
@@ -269,6 +269,18 @@ impl<S: Sql> Apply<'_, S> {
             self.wake();
         }
         Ok(Reply::Done)
+    }
+
+    /// Whether what this run said has its bead where `done` brings it, and not at `blocked`, or with the next run.
+    fn is_done_by(&self, live: &Attempt) -> Result<bool, Error> {
+        Ok(match self.bead(&live.bead)?.status {
+            Status::Closed => true,
+            Status::InReview => {
+                let review = self.store().open_review(&live.bead)?;
+                review.is_some_and(|it| it.attempt == Some(live.number))
+            }
+            _ => false,
+        })
     }
 
     /// The agent that is spoken of, who mostly is the one that speaks.

@@ -167,10 +167,19 @@ impl<S: Sql> Apply<'_, S> {
         let taken_back =
             before.is_for_agents() && !bead.is_for_agents() && before.hooked_by.is_some();
         let taken_back = taken_back && !crate::mutant!(TakenBackGoesOn);
+        if taken_back && matches!(status, None | Some(Status::InProgress)) {
+            // Whoever takes it and is at it now has it alone.
+            self.set_status(by, None, &mut bead, Status::Open, None)?;
+        }
         if let Some(status) = status {
             self.set_status(by, speaker, &mut bead, status, reason)?;
-        } else if taken_back {
-            self.set_status(by, None, &mut bead, Status::Open, None)?;
+        }
+        if bead.status == Status::InReview
+            && before.assignee != bead.assignee
+            && !bead.is_for_agents()
+        {
+            // Its work may still be merged; if it cannot be, it does not go back to the agent that did it.
+            bead.assignee_agent_id = None;
         }
         if bead != before {
             bead.updated_at = self.now;

@@ -13,7 +13,8 @@
 use serde_json::json;
 
 use super::merging::not_begun;
-use super::{Apply, WITNESS, actor, check, refs, reviews};
+use super::{Apply, WITNESS, actor, check, dispatch, refs, reviews};
+use crate::agent::Agent;
 use crate::bead::{self, Bead, Status};
 use crate::command::{Effect, Error, Reply};
 use crate::limits;
@@ -241,8 +242,7 @@ impl<S: Sql> Apply<'_, S> {
 
     /// A bead that came onto its hook by hand is taken from no queue: it goes back to its agent, or to a free one.
     fn hand_back(&mut self, agent: &str, bead: &mut Bead) -> Result<(), Error> {
-        let own = self.store().member(agent)?.filter(Member::is_free).map(|it| it.agent);
-        let agent = match own.map_or_else(|| self.free_polecat(), Ok) {
+        let agent = match self.who_mends(agent, bead) {
             Ok(agent) => agent,
             Err(Error::Refused(refusal)) => {
                 let text = format!("nobody takes it by itself: {refusal}. Hook it to an agent");
@@ -254,6 +254,23 @@ impl<S: Sql> Apply<'_, S> {
         self.hook(&agent, bead, REFINERY)?;
         self.wake();
         Ok(())
+    }
+
+    /// Who takes such a bead again, if anybody may: it is the rig that hands it out here, and nobody's hand.
+    fn who_mends(&mut self, agent: &str, bead: &Bead) -> Result<Agent, Error> {
+        let dispatch = self.engine.dispatch(&self.settings()?)?;
+        let why = match dispatch::in_words(&dispatch) {
+            _ if bead.assignee_agent_id.is_none() => {
+                Some("it was taken back from the agents".to_owned())
+            }
+            _ if bead.blocked => Some(format!("it {}", self.engine.waits_for(&bead.id)?)),
+            paused => paused,
+        };
+        if let Some(why) = why {
+            return Err(Refusal::new(Code::Conflict, why).into());
+        }
+        let own = self.store().member(agent)?.filter(Member::is_free).map(|it| it.agent);
+        own.map_or_else(|| self.free_polecat(), Ok)
     }
 
     fn escalate_merge(

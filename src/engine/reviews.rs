@@ -78,6 +78,8 @@ impl<S: Sql> Apply<'_, S> {
         let old = bead.status;
         bead.status = old.after(bead::Event::Submitted)?;
         bead.updated_at = self.now;
+        // Whose work it is: a person who hands in a branch says so.
+        bead.assignee_agent_id = Some(member.agent.id.clone());
         let live = member.attempt.as_ref().filter(|live| live.bead == bead.id);
         if bead.hooked_by.take().is_some()
             && let Some(live) = live

@@ -5,7 +5,7 @@
 //! effects and hands back what the container said.
 
 use super::patrol::{self, Seen, judge, judge_silence};
-use super::{Apply, Engine, check};
+use super::{Apply, Engine, WITNESS, check};
 use crate::attempt::{Event, State};
 use crate::breaker::Breaker;
 use crate::command::{Command, Effect, Error, Judgement, Moment, Reply, Tell};
@@ -255,6 +255,11 @@ impl<S: Sql> Apply<'_, S> {
         if live.number != number {
             return Ok(Reply::Done);
         }
+        if let (Some(mark), State::Claimed) = (member.agent.mark, live.state) {
+            let why = format!("agent {} is {}", member.agent.name, mark.as_str());
+            self.let_go(member, WITNESS, Some(&why))?;
+            return Ok(Reply::Done);
+        }
         let before = self.bead(&held.id)?;
         let mut bead = before.clone();
         if live.state == State::Claimed {
@@ -272,7 +277,9 @@ impl<S: Sql> Apply<'_, S> {
 
 /// What the schedule does about an agent now.
 fn due(member: &Member, now: Millis) -> Option<Command> {
-    if member.agent.mark.is_some() {
+    // One that was set aside while it started, and then there was no room, begins nothing any more.
+    let waits = member.attempt.as_ref().is_some_and(|it| it.state == State::Claimed);
+    if member.agent.mark.is_some() && !waits {
         return None;
     }
     let agent = member.agent.id.clone();

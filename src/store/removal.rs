@@ -35,9 +35,11 @@ impl<S: Sql> Store<S> {
     pub fn delete_bead(&self, bead: &Bead) -> Result<(), SqlError> {
         self.forget_standing();
         // An attempt's number is never below the clock, so none of this bead's are older than the bead. What is
-        // walked is what the rig ran since, and no more than it remembers.
+        // walked is what the rig ran since, and no more than it remembers. The newest of all stays: without it the
+        // next number would be below one that was given, where the clock was set back.
         self.run(
-            "DELETE FROM attempt WHERE number >= ? AND bead = ? AND ended_at IS NOT NULL",
+            "DELETE FROM attempt
+             WHERE number >= ? AND bead = ? AND ended_at IS NOT NULL AND number < (SELECT max(number) FROM attempt)",
             &[bead.created_at.into(), (&bead.id).into()],
         )?;
         for statement in PURGE {

@@ -43,6 +43,18 @@ impl Oracle {
         [self.paused, self.switched, self.deployment].contains(&Known::Yes)
     }
 
+    /// A process did something.
+    pub(crate) fn sign(&mut self, number: i64, boot: u64, t: i64) {
+        self.signs.entry(number).or_default().insert(boot, t);
+    }
+
+    /// When a run last did something, where it is believed to be; what it does elsewhere is not its own.
+    fn last_sign(&self, number: i64) -> i64 {
+        let Some(signs) = self.signs.get(&number) else { return 0 };
+        let believed = self.believed.get(&number).and_then(|boot| signs.get(boot));
+        believed.or_else(|| signs.values().min()).copied().unwrap_or(0)
+    }
+
     /// A run was stopped, for nothing moved for so long.
     pub(crate) fn reaped(
         &mut self,
@@ -61,7 +73,7 @@ impl Oracle {
         });
         found.check("a silent run is stopped", true, String::new);
         let touched = self.touched.get(id).copied().unwrap_or(0);
-        let sign = self.signs.get(&number).copied().unwrap_or(0).max(touched);
+        let sign = self.last_sign(number).max(touched);
         // What the container said a tick ago is enough.
         let silent = t - sign + 20_000;
         found.check("what is reaped was silent", self.jumped || silent >= silence, || {

@@ -6,7 +6,7 @@ use crate::op::{Call, Op, Who};
 use crate::rules::Findings;
 
 impl Oracle {
-    fn run(&mut self, number: i64) -> Option<&mut Run> {
+    pub(super) fn run(&mut self, number: i64) -> Option<&mut Run> {
         let (_, id) = self.numbers.get(&number)?;
         self.beads.get_mut(id)?.runs.iter_mut().find(|it| it.number == number)
     }
