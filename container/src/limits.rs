@@ -63,6 +63,10 @@ pub const REASON_CHARS_MAX: usize = 200;
 /// Lines that wait for an agent which does not read its standard input.
 pub const INPUT_LINES_MAX: usize = 16;
 
+/// Threads for what blocks: directories that are made and removed, looks at all processes. 30 runs that are looked at in
+/// the same moment took one each, and each thread keeps memory of its own. None of that work waits for other such work.
+pub const BLOCKING_THREADS_MAX: usize = 8;
+
 /// Requests and events that wait for the owner of all agents.
 pub const OWNER_QUEUE_MAX: usize = 1024;
 
