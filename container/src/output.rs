@@ -363,7 +363,7 @@ mod tests {
         assert!(bytes <= RING_BYTES_MAX);
         assert!(bytes > RING_BYTES_MAX - 4 * 8192);
         // Nor is there more memory than that behind it.
-        for output in [short, long, filled((0..9000).map(|n| "x".repeat(n % 1000)))] {
+        for output in [short, long, filled((0..900).map(|_| "x".repeat(1000)))] {
             assert!(output.ring().text.capacity() <= RING_BYTES_MAX);
         }
     }

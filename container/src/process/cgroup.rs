@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
-use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
+use crate::git::names::hash;
 use crate::limits::{LOOK_MS, SWEEP_ROUNDS_MAX};
 
 /// Where the runs of one service have their cgroups.
@@ -43,9 +43,8 @@ impl Cgroups {
         let own = place(&mounts, &own).ok_or_else(|| unsupported("no cgroup v2 is mounted"))?;
         // Who moves a process needs this one too.
         File::options().write(true).open(own.join(PROCESSES))?;
-        let hash = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-        let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let all = Self { base: own.join(format!("beadrig-{name}")) };
+        let name = format!("beadrig-{}", hash(&data_dir.to_string_lossy()));
+        let all = Self { base: own.join(name) };
         make(&all.base)?;
         if !all.base.join(KILL).exists() {
             return Err(unsupported("the kernel is older than 5.14"));
