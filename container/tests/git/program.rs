@@ -29,6 +29,7 @@ impl Program {
             .env("BEADRIG_CONTAINER_LISTEN", &address)
             .env("BEADRIG_DATA_DIR", town.data.path())
             .env("GRACE_MS", "200")
+            .env("RUN_CGROUPS", "off")
             .env("RUST_LOG", "beadrig_container=trace")
             .env("PATH", format!("{}:{path}", bin.display()))
             .stderr(log)

@@ -5,6 +5,7 @@
 mod answers;
 mod attempts;
 mod bench;
+mod cgroups;
 mod connections;
 mod ending;
 mod example;
