@@ -226,13 +226,24 @@ fn a_rig_that_was_deleted_and_one_that_speaks_another_protocol() {
 
 #[test]
 fn another_version_and_another_clock() {
-    let old = Chain::broken(|asked| asked.line.ends_with("openapi.json").then(|| version("0.0.1")));
-    assert!(old.only("version", "warn").starts_with("the worker is 0.0.1, this command is "));
-    let late = Chain::broken(|asked| {
-        let date = "Tue, 01 Jan 2019 00:00:00 GMT".to_owned();
-        (asked.line == "GET /health").then(|| Reply::Dated(date, r#"{"status":"ok"}"#.into()))
-    });
-    assert!(late.only("clock", "warn").contains("s ahead of the worker's"));
+    let of = |there: &'static str| {
+        Chain::broken(move |asked| asked.line.ends_with("openapi.json").then(|| version(there)))
+    };
+    assert!(of("0.0.1").only("version", "bad").starts_with("the worker is 0.0.1, this command is "));
+    let own = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
+    let near = format!("{own}.999").leak();
+    assert!(of(near).only("version", "warn").starts_with("the worker is "), "the same but for a patch");
+    let off = |seconds: i64| {
+        Chain::broken(move |asked| {
+            let there = jiff::Zoned::now() - jiff::SignedDuration::from_secs(seconds);
+            let date = jiff::fmt::rfc2822::to_string(&there).unwrap();
+            (asked.line == "GET /health").then(|| Reply::Dated(date, r#"{"status":"ok"}"#.into()))
+        })
+    };
+    assert!(off(3_600).only("clock", "bad").ends_with("s ahead of the worker's"));
+    assert!(off(-3_600).only("clock", "bad").ends_with("s behind the worker's"));
+    assert!(off(100).only("clock", "warn").ends_with("s ahead of the worker's"));
+    assert!(!off(30).ills().contains_key("clock"));
 }
 
 #[test]
