@@ -360,6 +360,10 @@ impl Client {
                 ErrorKind::HostUnreachable
                 | ErrorKind::NetworkUnreachable
                 | ErrorKind::AddrNotAvailable => Trouble::NotBegun(away(&error.to_string())),
+                // The system's resolver has no kind of its own; nothing was sent.
+                _ if error.to_string().starts_with("failed to lookup address") => {
+                    Trouble::NotBegun(away("there is no such host"))
+                }
                 // What is wrong with a certificate comes as an io error, before anything was sent.
                 ErrorKind::InvalidData => Trouble::Final(Failure::fatal(format!(
                     "cannot talk to the rig at {url}: {error}"

@@ -43,6 +43,11 @@ pub(super) fn reach(client: &Client, found: &mut Findings) -> Option<Value> {
         found.bad("worker", said, "is the URL the one of a Beadrig worker?");
         return None;
     }
+    if health.data().is_some_and(|data| data.get("bootId").is_some()) {
+        let said = format!("{url} is a container service, not a worker");
+        found.bad("worker", said, "the worker has another address; `beadrig where` shows where this one came from");
+        return None;
+    }
     found.ok("worker", format!("{url} answers"));
     clock(health.date.as_deref(), url, found);
     let status = status(client, found)?;
@@ -72,7 +77,7 @@ fn status(client: &Client, found: &mut Findings) -> Option<Value> {
     found.ok("token", format!("accepted, from {source}"));
     let Some(status) = seen.data() else {
         let todo = match seen.status {
-            404 => "`beadrig rigs list` shows those that are there; --rig names another",
+            400 | 404 => "`beadrig rigs list` shows those that are there; --rig names another",
             503 => "ask again; if it stays so, look in the worker's log",
             _ => "the worker's log has more",
         };
