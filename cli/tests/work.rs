@@ -282,8 +282,15 @@ fn every_list_is_one_json_value_and_fits_any_terminal() {
     let mut all = String::new();
     let watch = ["watch", "--after", "0", "--once"];
     for width in [40, 80, 120] {
-        let verbs: [&[&str]; 5] =
-            [&["agents"], &["escalations"], &["settings"], &["why", &bead], &watch];
+        let verbs: [&[&str]; 7] = [
+            &["agents"],
+            &["escalations"],
+            &["settings"],
+            &["why", &bead],
+            &["why", &asks],
+            &["history", &bead],
+            &watch,
+        ];
         for args in verbs {
             let verb = args[0];
             let shown = in_terminal(&rig, width, args);
@@ -344,6 +351,17 @@ fn every_list_is_one_json_value_and_fits_any_terminal() {
         Since       2026-01-01 00:00:00
         Ends when   it says done; `beadrig logs -f BEAD` shows how it goes
         Tried       1 run in the last 24 h; dispatched: job=JOB
+
+        why in 80 columns
+        OTHER — The disk is full of logs that nobody reads any more (open)
+        Why         nobody was asked to do it
+        Since       2026-01-01 00:00:00
+        Ends when   `beadrig assign OTHER agent`
+
+        history in 80 columns
+        2026-01-01 00:00:00  AGENT agent_spawned 1767225600000
+        2026-01-01 00:00:00  ann hooked AGENT: Toast
+        2026-01-01 00:00:00  ann created issue: Fix the parser (P1)
 
         watch in 80 columns
         00:00:00  BEAD  created  issue by ann: Fix the parser (P1)
