@@ -196,7 +196,10 @@ fn a_worker_that_is_not_there_or_is_something_else() {
     let told = run(&service, &["doctor"]);
     assert!(told.contains("http://rig is a container service, not a worker"), "{told}");
     let told = output(command("http://no-such-host.invalid", &["doctor"]));
-    assert!(told.contains("cannot reach the rig") && told.contains("there is no such host"), "{told}");
+    assert!(
+        told.contains("cannot reach the rig") && told.contains("there is no such host"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -234,10 +237,15 @@ fn another_version_and_another_clock() {
     let of = |there: &'static str| {
         Chain::broken(move |asked| asked.line.ends_with("openapi.json").then(|| version(there)))
     };
-    assert!(of("0.0.1").only("version", "bad").starts_with("the worker is 0.0.1, this command is "));
+    assert!(
+        of("0.0.1").only("version", "bad").starts_with("the worker is 0.0.1, this command is ")
+    );
     let own = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
     let near = format!("{own}.999").leak();
-    assert!(of(near).only("version", "warn").starts_with("the worker is "), "the same but for a patch");
+    assert!(
+        of(near).only("version", "warn").starts_with("the worker is "),
+        "the same but for a patch"
+    );
     let off = |seconds: i64| {
         Chain::broken(move |asked| {
             let there = jiff::Zoned::now() - jiff::SignedDuration::from_secs(seconds);

@@ -187,9 +187,7 @@ impl<S: Sql> Engine<S> {
                 // Hooked by hand, it stays on its hook between its runs.
                 None if member.is_some() => match self.backs_off(bead, now) {
                     Some((at, why)) => say("back_off", Some(at), why),
-                    None => {
-                        say("queued", None, "its agent is started at the next tick".to_owned())
-                    }
+                    None => say("queued", None, "its agent is started at the next tick".to_owned()),
                 },
                 _ => None,
             };

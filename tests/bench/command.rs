@@ -43,5 +43,10 @@ pub(crate) fn report(live: &Live) {
     let own = (process::children() - before) / CALLS;
     let whole = since.elapsed() / CALLS;
     println!("\nThe command, started anew, milliseconds, mean of {CALLS} times");
-    println!("  {:<40} {} of its own CPU, {} in all", "show --json", super::ms(own), super::ms(whole));
+    println!(
+        "  {:<40} {} of its own CPU, {} in all",
+        "show --json",
+        super::ms(own),
+        super::ms(whole)
+    );
 }

@@ -46,10 +46,7 @@ pub(super) fn all(client: &Client) -> Result<Vec<Issue>, Failure> {
 }
 
 /// What is made of each bead of the rig: of those of a page while the rig makes the next one.
-fn each<T: Send>(
-    client: &Client,
-    make: impl Fn(Issue) -> T + Send,
-) -> Result<Vec<T>, Failure> {
+fn each<T: Send>(client: &Client, make: impl Fn(Issue) -> T + Send) -> Result<Vec<T>, Failure> {
     thread::scope(|scope| {
         let (give, pages) = sync_channel::<Part>(PAGES_AHEAD);
         let made = scope.spawn(move || {

@@ -164,7 +164,8 @@ fn refused(command: &str, client: &Client) -> Option<String> {
     let waits = |bead: &&BeadView| {
         bead.waiting.as_ref().is_some_and(|it| matches!(&*it.reason, "back_off" | "breaker_open"))
     };
-    let last = beads.iter().filter(waits).max_by(|one, other| one.updated_at.cmp(&other.updated_at));
+    let last =
+        beads.iter().filter(waits).max_by(|one, other| one.updated_at.cmp(&other.updated_at));
     let notes = api::bead(client, &last?.id).ok()?.notes?;
     let told = notes.iter().rev().find(|note| note.text.starts_with("attempt "))?;
     let (_, why) = told.text.split_once("start refused: ")?;

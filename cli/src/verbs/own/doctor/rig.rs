@@ -45,7 +45,11 @@ pub(super) fn reach(client: &Client, found: &mut Findings) -> Option<Value> {
     }
     if health.data().is_some_and(|data| data.get("bootId").is_some()) {
         let said = format!("{url} is a container service, not a worker");
-        found.bad("worker", said, "the worker has another address; `beadrig where` shows where this one came from");
+        found.bad(
+            "worker",
+            said,
+            "the worker has another address; `beadrig where` shows where this one came from",
+        );
         return None;
     }
     found.ok("worker", format!("{url} answers"));
@@ -95,8 +99,7 @@ fn version(client: &Client, found: &mut Findings) {
         Some(there) if there == own => found.ok("version", format!("both are {own}")),
         Some(there) => {
             let said = format!("the worker is {there}, this command is {own}");
-            let todo =
-                "bring both to the same version: fields that one does not know are left out";
+            let todo = "bring both to the same version: fields that one does not know are left out";
             if goes_with(there) == goes_with(own) {
                 found.warn("version", said, todo);
             } else {
