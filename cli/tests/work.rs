@@ -236,9 +236,10 @@ fn why_tells_of_runs_and_of_what_went_wrong_last() {
     ended(&core, &rig, &agent, "failed");
     expect![[r#"
         BEAD — Fix the parser (in_progress)
-        Why         agent Toast has it, and does not run
+        Why         1 of 5 attempts failed; next try at 2026-01-01T00:00:30.000Z
         Since       2026-01-01 00:00:00
-        Ends when   the next run is begun, by itself, and says done
+        Until       2026-01-01 00:00:30
+        Ends when   the wait is over, by itself
         Tried       1 run in the last 24 h; dispatched: job=JOB; attempt 1 of 5: exited with code 3 without closing the bead; next try at 2026-01-01T00:00:30.000Z
         Last error  attempt 1 of 5: exited with code 3 without closing the bead; next try at 2026-01-01T00:00:30.000Z
         exit 0
