@@ -46,13 +46,13 @@ pub(super) fn all(client: &Client) -> Result<Vec<Issue>, Failure> {
 }
 
 /// What is made of each bead of the rig: of those of a page while the rig makes the next one.
-fn each<T: Send>(client: &Client, make: impl Fn(Issue) -> T + Send) -> Result<Vec<T>, Failure> {
+fn each<T: Send>(client: &Client, work: impl Fn(Issue) -> T + Send) -> Result<Vec<T>, Failure> {
     thread::scope(|scope| {
         let (give, pages) = sync_channel::<Part>(PAGES_AHEAD);
         let made = scope.spawn(move || {
             let mut made = Vec::new();
             for page in pages {
-                made.extend(page.read::<ExportPage>()?.issues.into_iter().map(&make));
+                made.extend(page.read::<ExportPage>()?.issues.into_iter().map(&work));
             }
             Ok(made)
         });
@@ -68,7 +68,7 @@ fn fetch(client: &Client, take: impl Fn(Part) -> bool) -> Result<(), Failure> {
     let mut after = None;
     loop {
         let page = api::export(client, after.as_deref())?;
-        after = page.next.clone();
+        after.clone_from(&page.next);
         // Who takes no more says why.
         if !take(page) || after.is_none() {
             return Ok(());
