@@ -41,6 +41,15 @@ fn flags_that_cannot_be_meant() {
     "#]],
     );
     check(
+        &["agents", "frob"],
+        expect![[r#"
+        --- stderr
+        Error: unknown command "frob" for "beadrig agents"
+        Run 'beadrig agents --help' for usage.
+        exit 1
+    "#]],
+    );
+    check(
         &["create", "--json"],
         expect![[r#"
         --- stderr

@@ -6,6 +6,7 @@ use crate::args::{History, Show};
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Comment, Issue, Links, Progress, Shape};
+use crate::table::cut;
 use crate::{text, when};
 use beadrig::wire::dependencies::{Dependencies, DependencyView, EventView};
 use beadrig::wire::rig::BeadView;
@@ -144,7 +145,8 @@ pub(super) fn history(
         return screen.line(&format!("No history found for issue {}", bead.id));
     }
     for event in &events {
-        screen.line(&told(event))?;
+        let line = told(event);
+        screen.line(&cut(&line, screen.style.width.unwrap_or(usize::MAX)))?;
     }
     Ok(())
 }

@@ -45,8 +45,10 @@ pub(super) fn branches(url: &str, deadline: Duration) -> Result<Vec<String>, Str
             .map(str::to_owned)
             .collect());
     }
-    let last = err.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("git failed");
-    Err(last.replace(url, &without_secret(url)))
+    let lines = || err.lines().filter(|line| !line.trim().is_empty());
+    // What follows it is advice.
+    let said = lines().find(|line| line.starts_with("fatal:")).or_else(|| lines().next_back());
+    Err(said.unwrap_or("git failed").replace(url, &without_secret(url)))
 }
 
 /// It and its helpers; it alone, where there is no `kill`.
