@@ -4,6 +4,7 @@
 mod agents;
 mod bead;
 mod chain;
+mod config;
 mod exchange;
 mod follow;
 mod links;
@@ -17,6 +18,7 @@ pub use agents::{
 };
 pub use bead::{Assign, Close, Create, Delete, Fields, Note, Priority, Reopen, Update, Why};
 pub use chain::{Completions, Doctor};
+pub use config::{Config, ConfigVerb};
 pub use exchange::{Export, Import, Sync};
 pub use follow::{Logs, Watch};
 pub use links::{
@@ -245,6 +247,11 @@ Examples:
     /// Say in this directory which rig it belongs to
     #[command(after_help = "Example:\n  beadrig init --url https://beadrig.example.com --rig demo")]
     Init(Init),
+    /// Show and change what this directory, or you, have set
+    #[command(
+        after_help = "Examples:\n  beadrig config list\n  beadrig config set rig code\n  beadrig config get issue_prefix"
+    )]
+    Config(Config),
     /// What bd has not.
     #[command(flatten)]
     Own(Box<Own>),

@@ -1,6 +1,7 @@
 //! The verbs: each reads its flags, asks the rig, and prints. Must never decide what the rig decides.
 
 mod comment;
+mod config;
 mod count;
 mod create;
 mod delete;
@@ -15,6 +16,7 @@ mod init;
 mod label;
 mod list;
 mod own;
+mod project;
 mod query;
 mod read;
 mod ready;
@@ -25,7 +27,8 @@ mod write;
 
 use crate::api;
 use crate::args::{
-    Cli, Comments, Create, Dep, DepVerb, Epic, EpicVerb, Global, Label, LabelVerb, Verb,
+    Cli, Comments, Config, ConfigVerb, Create, Dep, DepVerb, Epic, EpicVerb, Global, Label,
+    LabelVerb, Verb,
 };
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
@@ -81,6 +84,7 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::History(args) => read::history(&args, screen, &connect(&global)?),
         Verb::Epic(args) => epic::epic(&args, screen, &connect(&global)?),
         Verb::Init(args) => init::init(&args, &global, screen, || connect(&global)),
+        Verb::Config(args) => config::config(&args, &global, screen, || connect(&global)),
         Verb::Show(args) => read::show(&args, screen, &connect(&global)?),
         Verb::List(args) => list::list(&args, screen, || connect(&global)),
         Verb::Note(args) => write::note(&args, screen, || connect(&global)),
@@ -108,6 +112,8 @@ fn changes(verb: &Verb) -> Option<&'static str> {
         Verb::Reopen(_) => "reopen",
         Verb::Delete(_) => "delete",
         Verb::Init(_) => "init",
+        Verb::Config(Config { verb: ConfigVerb::Set { .. } }) => "config set",
+        Verb::Config(Config { verb: ConfigVerb::Unset { .. } }) => "config unset",
         Verb::Import(args) if !args.dry_run => "import",
         Verb::Sync(_) => "sync",
         Verb::Label(Label { verb: LabelVerb::Add(_) }) => "label add",

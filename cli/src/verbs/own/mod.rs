@@ -15,6 +15,8 @@ mod watch;
 mod why;
 mod work;
 
+pub(super) use git::without_secret;
+
 use super::{Screen, connect, connect_for};
 use crate::args::{Global, Own};
 use crate::client::Client;
