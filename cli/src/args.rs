@@ -137,7 +137,7 @@ pub enum Verb {
     /// Make a bead
     #[command(
         visible_alias = "new",
-        after_help = "Example:\n  beadrig create \"Fix the parser\" -p 1 --acceptance \"cargo test passes\" -a agent"
+        after_help = "Examples:\n  beadrig create \"Fix the parser\" -p 1 --acceptance \"cargo test passes\" -a agent\n  beadrig create --file plan.md"
     )]
     Create(Box<Create>),
     /// Make a bead and print only its id
@@ -153,7 +153,7 @@ pub enum Verb {
     Priority(Priority),
     /// Change beads
     #[command(
-        after_help = "Examples:\n  beadrig update rig-a1b -s blocked --append-notes \"needs a key\"\n  beadrig update rig-a1b --claim"
+        after_help = "Examples:\n  beadrig update rig-a1b -s blocked --append-notes \"needs a key\"\n  beadrig update rig-a1b --claim\n  beadrig update -p 0          (the bead of the last call)"
     )]
     Update(Box<Update>),
     /// Show beads in full, with what they wait for

@@ -185,6 +185,15 @@ pub fn actor(flag: Option<&str>, in_file: Option<&Said>) -> String {
 /// The same, and where it came from.
 pub fn who(flag: Option<&str>, in_file: Option<&Said>) -> Said {
     let of = |value: String, source: &str| Said { value, source: source.into() };
+    said_actor(flag, in_file)
+        .or_else(|| Some(of(git_user()?, "git's user.name")))
+        .or_else(|| Some(of(var("USER")?, "USER")))
+        .unwrap_or_else(|| of("unknown".into(), "default"))
+}
+
+/// As far as it is said, and nobody has to be asked.
+pub fn said_actor(flag: Option<&str>, in_file: Option<&Said>) -> Option<Said> {
+    let of = |value: String, source: &str| Said { value, source: source.into() };
     flag.filter(|name| !name.is_empty())
         .map(|name| of(name.into(), "--actor"))
         .or_else(|| {
@@ -192,9 +201,6 @@ pub fn who(flag: Option<&str>, in_file: Option<&Said>) -> Said {
             names.find_map(|name| Some(of(var(name)?, name)))
         })
         .or_else(|| in_file.cloned())
-        .or_else(|| Some(of(git_user()?, "git's user.name")))
-        .or_else(|| Some(of(var("USER")?, "USER")))
-        .unwrap_or_else(|| of("unknown".into(), "default"))
 }
 
 fn git_user() -> Option<String> {
@@ -277,6 +283,13 @@ pub fn own_path() -> Option<PathBuf> {
     let base = var("XDG_CONFIG_HOME").map(PathBuf::from);
     let base = base.or_else(|| Some(PathBuf::from(var("HOME")?).join(".config")))?;
     Some(base.join("beadrig/config.json"))
+}
+
+/// Where what this command remembers would be.
+pub fn state() -> Option<PathBuf> {
+    let base = var("XDG_STATE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(var("HOME")?).join(".local/state")))?;
+    Some(base.join("beadrig"))
 }
 
 fn own() -> Result<Option<Document>, Failure> {

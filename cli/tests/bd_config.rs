@@ -1,6 +1,7 @@
 //! `config`: bd's outputs, and what is kept where. No secret is ever written or shown.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::too_many_lines, reason = "most of them are what is printed")]
 
 mod support;
 

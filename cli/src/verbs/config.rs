@@ -88,13 +88,11 @@ fn get(
         return got(key, value, None, screen);
     }
     let found = settings::find(global)?;
-    match ours(key, &found, global) {
-        Some(said) => got(key, &said.value, Some(&said.source), screen),
-        None => {
-            let kept = kept(&found)?;
-            got(key, kept.get(key).map_or("", String::as_str), None, screen)
-        }
+    if let Some(said) = ours(key, &found, global) {
+        return got(key, &said.value, Some(&said.source), screen);
     }
+    let kept = kept(&found)?;
+    got(key, kept.get(key).map_or("", String::as_str), None, screen)
 }
 
 /// What holds of this command's own settings.
