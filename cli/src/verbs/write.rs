@@ -95,7 +95,8 @@ fn suggest(closed: &[BeadView], screen: &mut Screen<'_>, client: &Client) -> Res
     let mut waited = Vec::new();
     for bead in closed {
         let dependents = api::dependencies(client, &bead.id)?.dependents;
-        waited.extend(dependents.into_iter().filter(|it| it.kind == "blocks").map(|it| it.id));
+        let waits = |kind: &str| matches!(kind, "blocks" | "conditional-blocks");
+        waited.extend(dependents.into_iter().filter(|it| waits(&it.kind)).map(|it| it.id));
     }
     let waited: Vec<&str> = waited.iter().map(String::as_str).collect();
     let mut unblocked = Vec::new();
