@@ -157,10 +157,15 @@ pub enum Verb {
     )]
     Update(Box<Update>),
     /// Show beads in full, with what they wait for
-    #[command(visible_alias = "view", after_help = "Example:\n  beadrig show rig-a1b")]
+    #[command(
+        visible_alias = "view",
+        after_help = "Examples:\n  beadrig show rig-a1b\n  beadrig show --current --watch"
+    )]
     Show(Show),
     /// List beads that are not closed
-    #[command(after_help = "Example:\n  beadrig list -s open,blocked -a agent --sort updated")]
+    #[command(
+        after_help = "Examples:\n  beadrig list -s open,blocked -a agent --sort updated\n  beadrig list -a agent --watch"
+    )]
     List(Box<List>),
     /// List beads that could be begun now, the most urgent first
     #[command(after_help = "Example:\n  beadrig ready -n 5 --unassigned")]

@@ -529,7 +529,8 @@ fn a_dependency_on_what_is_not_here_is_taken_away_by_the_name_it_has() {
           "depends_on_id": "external:other:api"
         }
         exit 0
-    "#]].assert_eq(&rig.sh("dep remove demo-1 external:other:api --json"));
+    "#]]
+    .assert_eq(&rig.sh("dep remove demo-1 external:other:api --json"));
 }
 
 #[test]
