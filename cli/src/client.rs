@@ -327,7 +327,9 @@ impl Client {
 
     /// In whose name it speaks.
     pub fn name(&self) -> String {
-        self.actor.get_or_init(|| settings::actor(self.settings.actor.as_deref())).clone()
+        let Settings { actor, actor_in_file, .. } = &self.settings;
+        let named = || settings::actor(actor.as_deref(), actor_in_file.as_ref());
+        self.actor.get_or_init(named).clone()
     }
 
     /// A name may be in any script; a header takes bytes, but no control characters.

@@ -8,6 +8,7 @@
 //!   jsonl     files of issues
 //!   issue   a bead in bd's JSON         text    a bead for people         when  times
 //! table     rows that fit the terminal
+//! touched   the bead of the last call, for verbs without an id
 //! failure   every way to fail; all exit with 1
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod query;
 pub mod settings;
 pub mod table;
 pub mod text;
+pub mod touched;
 pub mod verbs;
 pub mod when;
 

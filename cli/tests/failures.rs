@@ -52,12 +52,12 @@ fn flags_that_cannot_be_meant() {
     check(
         &["create", "--json"],
         expect![[r#"
-        --- stderr
-        {
-          "error": "title required"
-        }
-        exit 1
-    "#]],
+            --- stderr
+            {
+              "error": "title required (or use --file to create from markdown)"
+            }
+            exit 1
+        "#]],
     );
     check(
         &["create", "T", "-p", "9"],

@@ -69,7 +69,7 @@ fn read(from: Option<&mut impl std::io::Read>) -> String {
 }
 
 /// The address without the name and password that may be in it.
-pub(super) fn without_secret(url: &str) -> String {
+pub(in crate::verbs) fn without_secret(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));

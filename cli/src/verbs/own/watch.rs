@@ -74,7 +74,7 @@ fn known(id: &str, bead: &str, client: &Client) -> Result<(), Failure> {
 }
 
 /// The rig's own clock, as far as it is told: this machine's may be wrong.
-fn now_there(client: &Client) -> String {
+pub(in crate::verbs) fn now_there(client: &Client) -> String {
     let date = client.look("/health").ok().and_then(|seen| seen.date);
     let there = date.and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
     let now = there.map_or_else(Timestamp::now, |there| there.timestamp());
