@@ -14,7 +14,7 @@ use crate::runs::GATES;
 use crate::support::{LATER, SOON, World};
 
 /// The least that the reaper knows is a minute; and then what a tick takes to come.
-const REAPED: Duration = Duration::from_secs(120);
+const REAPED: Duration = Duration::from_mins(2);
 
 /// A shell that has `bd`, and the runbook open.
 struct Book<'a> {
