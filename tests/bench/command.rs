@@ -40,7 +40,7 @@ pub(crate) fn report(live: &Live) {
         let done = command(&rig, &["show", id, "--json"]).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
-    let own = (process::children() - before) / CALLS;
+    let own = process::children().saturating_sub(before) / CALLS;
     let whole = since.elapsed() / CALLS;
     println!("\nThe command, started anew, milliseconds, mean of {CALLS} times");
     println!(
