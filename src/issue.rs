@@ -191,10 +191,11 @@ pub fn line(issue: &Issue) -> String {
 
 fn write_ordered(out: &mut String, map: &Issue, order: &[&str]) {
     let place = |key: &str| order.iter().position(|it| *it == key).unwrap_or(order.len());
-    let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_by_key(|(key, _)| (place(key), *key));
+    // A map has its keys in the order of their names, and the sort leaves those of one place as they are.
+    let mut entries: Vec<_> = map.iter().map(|(key, value)| (place(key), key, value)).collect();
+    entries.sort_by_key(|(place, ..)| *place);
     out.push('{');
-    for (n, (key, value)) in entries.into_iter().enumerate() {
+    for (n, (_, key, value)) in entries.into_iter().enumerate() {
         if n > 0 {
             out.push(',');
         }

@@ -242,6 +242,17 @@ pub const MERGE_ASK_AGAIN_MS: i64 = 10_000;
 /// shall look.
 pub const MERGE_BACK_OFF_MS: [i64; 3] = [30_000, 120_000, 600_000];
 
+/// What a merge may take besides its gates, in seconds: git has 10 minutes for a fetch or a push, and a remote that
+/// moves meanwhile takes some of each.
+pub const MERGE_GIT_S: u64 = 3_600;
+
+/// Runs of the gates that a merge may take: nine for five branches that are all bad, and one of the target by itself.
+pub const MERGE_GATE_RUNS: u64 = 10;
+
+/// A merge that is at work for so many times what its container has for it is taken back: twice, for it may have
+/// waited for a place, and the container ends it first.
+pub const MERGE_OVERTIME: i64 = 2;
+
 /// Gates that a rig has: each costs every merge its time …
 pub const GATES_MAX: usize = 10;
 

@@ -93,7 +93,7 @@ pub const OF_A_RIG: [&str; 13] = [
 ];
 
 /// What the container service reads of its own; a worker that starts one hands these on.
-pub const CONTAINER_NAMES: [&str; 15] = [
+pub const CONTAINER_NAMES: [&str; 16] = [
     "DRAIN_MS",
     "GRACE_MS",
     "HEARTBEAT_MS",
@@ -107,6 +107,7 @@ pub const CONTAINER_NAMES: [&str; 15] = [
     "MIN_FREE_DISK_MB",
     "MIN_FREE_MEMORY_MB",
     "OUTPUT_MB_MAX",
+    "RUN_CGROUPS",
     "RUN_MEMORY_MB",
     "RUN_PROCESSES",
 ];

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "it prints a report")]
 
+#[path = "bench/command.rs"]
+mod command;
 #[path = "bench/exchange.rs"]
 mod exchange;
 #[path = "exchange/generated.rs"]
@@ -169,6 +171,7 @@ fn requests() {
     }
     let memory = process::memory(live.stack.worker.pid().unwrap());
     println!("  memory of workerd then: {} MB", memory / 1_024);
+    command::report(&live);
 }
 
 fn ms(time: Duration) -> String {

@@ -5,9 +5,10 @@
 mod support;
 
 use beadrig::command::Command;
-use beadrig::wire::container::{ExitReport, Outcome};
-use serde_json::json;
-use support::{TestRig, container};
+use beadrig::wire::PROTOCOL;
+use beadrig::wire::container::{AgentList, ExitReport, Outcome, StartAgent};
+use serde_json::{Value, json};
+use support::{TestRig, agent, container};
 
 fn ended(attempt: i64, cost: Option<i64>, output: &str) -> ExitReport {
     ExitReport {
@@ -85,6 +86,95 @@ fn a_rig_and_a_bead_may_have_a_budget_of_their_own() {
     run(&mut rig, Some(900_000_000), "");
     assert_eq!(rig.tell(&id), "open attempts=1 waiting=back_off");
     assert_eq!(rig.operator("PATCH", "/config", r#"{"max_budget_usd": "-1"}"#).0, 400);
+}
+
+/// One run that the patrol ends, for its container knows nothing of it any more.
+fn given_up(rig: &mut TestRig) -> StartAgent {
+    rig.pass(700_000);
+    rig.schedule();
+    let start = rig.accept().remove(0);
+    rig.pass(60_000);
+    let empty = AgentList { boot_id: "b".to_owned(), protocol: PROTOCOL, agents: Vec::new() };
+    rig.patrol(Some(&empty));
+    let ended = rig.engine.store.attempt(start.attempt).unwrap().unwrap();
+    assert!(ended.ended_at.is_some(), "{ended:?}");
+    start
+}
+
+/// What comes of a report that is late.
+fn told(rig: &mut TestRig, of: &StartAgent, cost: Option<i64>) -> (u16, Value) {
+    let body = serde_json::to_string(&ended(of.attempt, cost, "")).unwrap();
+    rig.call(&container(), "POST", &format!("/agents/{}/completed", of.agent_id), &body)
+}
+
+fn cost_events(rig: &TestRig, bead: &str) -> Vec<String> {
+    let events = rig.engine.store.events_of(bead).unwrap();
+    events.into_iter().filter(|it| it.event == "agent_cost").filter_map(|it| it.data).collect()
+}
+
+#[test]
+fn what_a_run_cost_is_charged_once_also_when_it_is_told_after_the_patrol_has_ended_it() {
+    let mut rig = TestRig::new();
+    let id = rig.assigned("dear");
+    let first = given_up(&mut rig);
+    assert_eq!(rig.bead(&id).get("cost_usd"), None);
+    assert_eq!(told(&mut rig, &first, Some(2_000_000)).0, 200);
+    assert_eq!(rig.bead(&id)["cost_usd"], "2");
+    // Sent again, for the answer was lost; and with another figure.
+    for cost in [2_000_000, 9_000_000] {
+        assert_eq!(told(&mut rig, &first, Some(cost)).0, 200);
+    }
+    assert_eq!(rig.bead(&id)["cost_usd"], "2");
+    assert_eq!(cost_events(&rig, &id).len(), 1);
+    // While the next run is at work: nothing else of the late one counts.
+    let second = given_up(&mut rig);
+    rig.pass(700_000);
+    rig.schedule();
+    let third = rig.accept().remove(0);
+    assert_eq!((&third.agent_id, &third.bead_id), (&second.agent_id, &id));
+    // The agent itself says nothing of its cost.
+    let body = serde_json::to_string(&ended(second.attempt, Some(1), "")).unwrap();
+    let path = format!("/agents/{}/completed", second.agent_id);
+    assert_ne!(rig.call(&agent(&second), "POST", &path, &body).0, 200);
+    assert_eq!(told(&mut rig, &second, None).0, 409, "it says nothing that is wanted");
+    assert_eq!(told(&mut rig, &second, Some(3_000_000)).0, 200);
+    assert_eq!(told(&mut rig, &second, Some(3_000_000)).0, 409);
+    assert_eq!(rig.bead(&id)["cost_usd"], "5");
+    assert_eq!(rig.bead(&id)["status"], "in_progress", "the run that is at work goes on");
+    let said = format!("attempt {}: 3 USD, told after its end", second.attempt);
+    assert_eq!(cost_events(&rig, &id)[1], said);
+    // It was the last one.
+    rig.apply(Command::Exited(container(), third.agent_id, ended(third.attempt, None, "")))
+        .unwrap();
+    assert_eq!(rig.tell(&id), "blocked attempts=1 failure=budget");
+}
+
+#[test]
+fn a_late_cost_that_uses_the_budget_up_stops_the_next_run_and_a_reopened_bead_does_not_pay_it() {
+    let mut rig = TestRig::new();
+    let id = rig.assigned("dear");
+    let first = given_up(&mut rig);
+    assert_eq!(told(&mut rig, &first, Some(6_000_000)).0, 200);
+    rig.pass(700_000);
+    rig.schedule();
+    assert_eq!(rig.starts.len(), 0);
+    assert_eq!(rig.bead(&id)["failure"]["code"], "budget");
+    assert_eq!(rig.operator("POST", &format!("/beads/{id}/reopen"), "").0, 200);
+    let second = given_up(&mut rig);
+    rig.operator("POST", &format!("/beads/{id}/close"), "");
+    assert_eq!(rig.operator("POST", &format!("/beads/{id}/reopen"), "").0, 200);
+    assert_eq!(told(&mut rig, &second, Some(6_000_000)).0, 200);
+    assert_eq!(rig.bead(&id).get("cost_usd"), None);
+    let said = cost_events(&rig, &id);
+    assert!(said[1].ends_with("not counted, for the bead was reopened since"), "{said:?}");
+    // A figure that is no cost is none, and a silly one is cut.
+    let third = given_up(&mut rig);
+    for cost in [Some(-1), Some(0), None] {
+        assert_eq!(told(&mut rig, &third, cost).0, 200);
+    }
+    assert_eq!(cost_events(&rig, &id).len(), 2);
+    assert_eq!(told(&mut rig, &third, Some(i64::MAX)).0, 200);
+    assert_eq!(rig.bead(&id)["cost_usd"], "1000000");
 }
 
 #[test]

@@ -36,6 +36,86 @@ fn pretty(answer: &Value) -> String {
 }
 
 #[test]
+fn conditional_blocks_gates_as_blocks_does() {
+    let mut rig = TestRig::new();
+    for id in ["demo-1", "demo-2", "demo-3"] {
+        file(&mut rig, id, json!({"acceptance_criteria": "it works"}));
+    }
+    file(&mut rig, "demo-4", json!({"parent": "2"}));
+    let tie = |rig: &mut TestRig, bead: &str, on: &str, kind: &str| {
+        let body = json!({"depends_on": on, "type": kind});
+        refused(rig, "POST", &format!("/beads/{bead}/dependencies"), &body)
+    };
+    let ready = |rig: &mut TestRig| ids(&rig.operator("GET", "/ready", "").1);
+    assert_eq!(tie(&mut rig, "2", "demo-1", "conditional-blocks"), "201 ok: ");
+    assert_eq!(tie(&mut rig, "3", "demo-2", "blocks"), "201 ok: ");
+    // It holds up what is below, and makes no circle, in whichever type the last step is.
+    assert_eq!(ready(&mut rig), "1");
+    assert_eq!(rig.bead("demo-4")["waiting"]["reason"], Value::Null);
+    for kind in ["conditional-blocks", "blocks"] {
+        let told = tie(&mut rig, "1", "demo-3", kind);
+        assert!(told.starts_with("409 ") && told.contains("would wait for itself"), "{told}");
+    }
+    let told = refused(&mut rig, "POST", "/beads/2/close", &json!({"unless_blocked": true}));
+    assert!(told.contains("blocked by open issues [demo-1]"), "{told}");
+    let blocked = rig.operator("GET", "/blocked", "").1;
+    assert_eq!(ids(&blocked), "2 3 4");
+    assert_eq!(blocked["data"][0]["blocked_by"], json!(["demo-1"]));
+    // The close frees it, whatever its reason, and what is reopened holds it up again.
+    rig.operator("POST", "/beads/1/close", r#"{"reason":"failed"}"#);
+    assert_eq!(ready(&mut rig), "2 4");
+    rig.operator("POST", "/beads/1/reopen", "{}");
+    assert_eq!(ready(&mut rig), "1");
+    rig.operator("DELETE", "/beads/2/dependencies/demo-1", "");
+    assert_eq!(ready(&mut rig), "1 2 4");
+}
+
+#[test]
+fn a_dependency_that_is_not_tied_can_be_taken_away() {
+    const AT: &str = "2026-01-01T00:00:00Z";
+    let mut rig = TestRig::new();
+    let import = |rig: &mut TestRig, issue: Value| {
+        let (status, report) =
+            rig.operator("POST", "/import", &json!({"issues": [issue]}).to_string());
+        assert_eq!(status, 200, "{report}");
+        report["data"].clone()
+    };
+    let edge = |on: &str, kind: &str| json!({"issue_id": "x-1", "depends_on_id": on, "type": kind, "created_at": AT});
+    let edges = [
+        edge("external:other:api", "blocks"),
+        edge("external:other:api", "related"),
+        edge("x-1", "blocks"),
+        edge("x-9", "tracks"),
+    ];
+    let line = json!({"id": "x-1", "title": "one", "created_at": AT, "updated_at": AT, "dependencies": edges});
+    import(&mut rig, line);
+    let left = |rig: &mut TestRig| {
+        let page = rig.operator("GET", "/export", "").1;
+        let edges = page["data"]["issues"][0]["dependencies"].clone();
+        let edges = edges.as_array().cloned().unwrap_or_default();
+        edges.iter().map(|it| it["depends_on_id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&mut rig).len(), 4);
+    let mut delete =
+        |other: &str| rig.operator("DELETE", &format!("/beads/x-1/dependencies/{other}"), "").0;
+    assert_eq!(delete("external:other:api"), 200);
+    assert_eq!(delete("external:other:api"), 404);
+    // Also one on a bead that is here, itself here.
+    assert_eq!(delete("x-1"), 200);
+    assert_eq!(delete("x-8"), 404);
+    assert_eq!(left(&mut rig), ["x-9"]);
+    let events = rig.operator("GET", "/events?bead_id=x-1", "").1;
+    let removed = &events["data"][1];
+    assert_eq!(removed["event_type"], "dependency_removed");
+    assert_eq!(removed["old_value"], "external:other:api");
+    assert_eq!(removed["metadata"]["type"], "blocks, related");
+    // It does not come back when the other bead comes.
+    let two =
+        json!({"id": "external:other:api", "title": "two", "created_at": AT, "updated_at": AT});
+    assert_eq!(import(&mut rig, two)["tied"], 0);
+}
+
+#[test]
 fn a_dependency_is_seen_from_both_ends() {
     let mut rig = TestRig::new();
     file(&mut rig, "demo-1", json!({}));

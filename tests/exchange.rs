@@ -518,7 +518,7 @@ fn no_gate_is_wrong(rig: &TestRig) {
         SELECT id FROM bead WHERE blocked <> EXISTS (
             SELECT 1
             FROM up
-            JOIN dependency AS d ON d.bead = up.id AND d.kind = 'blocks'
+            JOIN dependency AS d ON d.bead = up.id AND d.kind IN ('blocks', 'conditional-blocks')
             JOIN bead AS other ON other.id = d.depends_on AND other.status <> 'closed'
             WHERE up.bead = bead.id)";
     assert_eq!(rig.engine.store.sql().run(wrong, &[]).unwrap(), []);

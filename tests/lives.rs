@@ -938,7 +938,7 @@ fn a_bead_hooked_by_hand_stays_on_its_hook_when_its_run_fails() {
                 b1 agent_exited: attempt #1: exited with code 1
                 b1 note: attempt 1 of 5: exited with code 1 without closing the bead (last output: thread 'main' panicked); next try at 00:00:…
             show b1
-                in_progress attempts=1
+                in_progress attempts=1 waiting=back_off
             wait 30s
             tick
                 start Toast #2 on b1

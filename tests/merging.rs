@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "merging/endless.rs"]
+mod endless;
 mod support;
 
 use std::slice::from_ref;

@@ -408,6 +408,8 @@ fn a_bead_in_progress_that_no_agent_holds_goes_back_to_the_queue() {
         show b1
         ann assign b1 agent
         tick
+        show b1
+        why b1
         watch 90s
         show b1
         ",
@@ -424,6 +426,10 @@ fn a_bead_in_progress_that_no_agent_holds_goes_back_to_the_queue() {
             ann assign b1 agent
                 b1 assigned by ann bob -> agent
             tick
+            show b1
+                in_progress attempts=0 waiting=no_agent
+            why b1
+                no agent holds it; it goes back to the queue at 00:03:00.000Z
             watch 90s
                 b1 note: in progress, and no agent holds it; it is open again
                 b1 status_changed: no agent holds it

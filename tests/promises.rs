@@ -95,7 +95,7 @@ const CHANGES: [&str; 10] = [
     r#"{"defer_until":"2026-01-01T02:00:00Z"}"#,
     r#"{"parent":null,"priority":1}"#,
 ];
-const KINDS: [&str; 4] = ["blocks", "blocks", "related", "parent-child"];
+const KINDS: [&str; 4] = ["blocks", "conditional-blocks", "related", "parent-child"];
 const WAITS: [i64; 6] = [1, 1_000, 31_000, 95_000, 600_000, 7_200_000];
 const MODES: [&str; 6] = ["up", "up", "refuses", "full", "mute", "deaf"];
 
@@ -450,7 +450,7 @@ impl World {
     /// What is blocked is what waits for something, and nothing waits for itself.
     fn gates(&self, beads: &[Row]) {
         let links: Vec<(String, String)> =
-            self.rows("SELECT json_array(bead, depends_on) FROM dependency WHERE kind = 'blocks'");
+            self.rows("SELECT json_array(bead, depends_on) FROM dependency WHERE kind IN ('blocks', 'conditional-blocks')");
         let find = |id: &str| beads.iter().find(|it| it.id == id).unwrap();
         for bead in beads {
             let (mut at, mut gated) = (Some(bead), false);

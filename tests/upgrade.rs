@@ -78,3 +78,32 @@ fn a_rig_of_any_older_version_keeps_its_beads_and_goes_on_with_its_work() {
         assert!(kept, "version {version}: the run of before is lost");
     }
 }
+
+#[test]
+fn what_was_tied_with_conditional_blocks_waits_from_then_on() {
+    let sql = TestSql::new();
+    sql.script("CREATE TABLE migration (version INTEGER NOT NULL PRIMARY KEY) STRICT").unwrap();
+    for (n, script) in (1i64..).zip(&migrations()[..9]) {
+        sql.script(script).unwrap();
+        sql.run("INSERT INTO migration (version) VALUES (?)", &[n.into()]).unwrap();
+    }
+    sql.script(ROWS).unwrap();
+    sql.script(
+        "INSERT INTO bead (id, kind, status, title, priority, created_at, created_by, updated_at, finished, parent)
+             VALUES ('demo-child', 'task', 'open', 'below', 2, 1, 'ann', 1, 0, 'demo-old1'),
+                    ('demo-free', 'task', 'open', 'free', 2, 1, 'ann', 1, 0, NULL);
+         INSERT INTO dependency (bead, depends_on, kind, created_at, created_by)
+             VALUES ('demo-old1', 'demo-old2', 'conditional-blocks', 1, 'ann'),
+                    ('demo-free', 'demo-old3', 'conditional-blocks', 1, 'ann'),
+                    ('demo-free', 'demo-old2', 'waits-for', 1, 'ann');",
+    )
+    .unwrap();
+    let mut rig = TestRig::new();
+    rig.engine.store = Store::open(sql).unwrap();
+    let blocked = rig.operator("GET", "/blocked", "").1;
+    let ids: Vec<_> =
+        blocked["data"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["demo-old1", "demo-child"], "{blocked}");
+    rig.operator("POST", "/beads/demo-old2/close", "{}");
+    assert_eq!(rig.operator("GET", "/blocked", "").1["data"], json!([]));
+}

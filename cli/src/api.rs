@@ -1,14 +1,14 @@
 //! The rig API as functions: one route each. A bead may be named by a part of its name that no other has, as in bd; the
 //! rig is asked for what it means only when it has no bead of that very name. Must never print.
 
-use crate::client::{Client, encode};
+use crate::client::{Client, Part, encode};
 use crate::failure::{Failure, Kind};
 use crate::issue::Comment;
 use beadrig::wire::dependencies::{
     AddDependency, BlockedBead, Dependencies, DependencyView, EventView,
 };
 use beadrig::wire::details::BeadDetails;
-use beadrig::wire::exchange::{ExportPage, ImportBatch, ImportReport};
+use beadrig::wire::exchange::{ImportBatch, ImportReport};
 use beadrig::wire::rig::{AddNote, BeadView, CloseBead, CreateBead, Done, RigStatus, UpdateBead};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -225,9 +225,9 @@ pub fn import(client: &Client, batch: &ImportBatch) -> Result<ImportReport, Fail
     client.send(&Method::POST, "/import", batch)
 }
 
-/// A part of all beads, after one of them.
-pub fn export(client: &Client, after: Option<&str>) -> Result<ExportPage, Failure> {
-    client.get(&format!("/export?after={}", encode(after.unwrap_or_default())))
+/// A part of all beads, after one of them; an [`ExportPage`](beadrig::wire::exchange::ExportPage).
+pub fn export(client: &Client, after: Option<&str>) -> Result<Part, Failure> {
+    client.part(&format!("/export?after={}", encode(after.unwrap_or_default())))
 }
 
 fn path(id: &str, rest: &str) -> String {

@@ -4,6 +4,7 @@
 mod agents;
 mod bead;
 mod chain;
+mod config;
 mod exchange;
 mod follow;
 mod links;
@@ -17,6 +18,7 @@ pub use agents::{
 };
 pub use bead::{Assign, Close, Create, Delete, Fields, Note, Priority, Reopen, Update, Why};
 pub use chain::{Completions, Doctor};
+pub use config::{Config, ConfigVerb};
 pub use exchange::{Export, Import, Sync};
 pub use follow::{Logs, Watch};
 pub use links::{
@@ -135,7 +137,7 @@ pub enum Verb {
     /// Make a bead
     #[command(
         visible_alias = "new",
-        after_help = "Example:\n  beadrig create \"Fix the parser\" -p 1 --acceptance \"cargo test passes\" -a agent"
+        after_help = "Examples:\n  beadrig create \"Fix the parser\" -p 1 --acceptance \"cargo test passes\" -a agent\n  beadrig create --file plan.md"
     )]
     Create(Box<Create>),
     /// Make a bead and print only its id
@@ -151,14 +153,19 @@ pub enum Verb {
     Priority(Priority),
     /// Change beads
     #[command(
-        after_help = "Examples:\n  beadrig update rig-a1b -s blocked --append-notes \"needs a key\"\n  beadrig update rig-a1b --claim"
+        after_help = "Examples:\n  beadrig update rig-a1b -s blocked --append-notes \"needs a key\"\n  beadrig update rig-a1b --claim\n  beadrig update -p 0          (the bead of the last call)"
     )]
     Update(Box<Update>),
     /// Show beads in full, with what they wait for
-    #[command(visible_alias = "view", after_help = "Example:\n  beadrig show rig-a1b")]
+    #[command(
+        visible_alias = "view",
+        after_help = "Examples:\n  beadrig show rig-a1b\n  beadrig show --current --watch"
+    )]
     Show(Show),
     /// List beads that are not closed
-    #[command(after_help = "Example:\n  beadrig list -s open,blocked -a agent --sort updated")]
+    #[command(
+        after_help = "Examples:\n  beadrig list -s open,blocked -a agent --sort updated\n  beadrig list -a agent --watch"
+    )]
     List(Box<List>),
     /// List beads that could be begun now, the most urgent first
     #[command(after_help = "Example:\n  beadrig ready -n 5 --unassigned")]
@@ -245,6 +252,11 @@ Examples:
     /// Say in this directory which rig it belongs to
     #[command(after_help = "Example:\n  beadrig init --url https://beadrig.example.com --rig demo")]
     Init(Init),
+    /// Show and change what this directory, or you, have set
+    #[command(
+        after_help = "Examples:\n  beadrig config list\n  beadrig config set rig code\n  beadrig config get issue_prefix"
+    )]
+    Config(Config),
     /// What bd has not.
     #[command(flatten)]
     Own(Box<Own>),

@@ -47,6 +47,30 @@ pub struct Client {
 /// How the body of an answer is read; none is no good answer.
 type Reader<T> = fn(&[u8]) -> serde_json::Result<Option<T>>;
 
+/// A good answer that is a part of something.
+pub struct Part {
+    text: Vec<u8>,
+    /// Where the next one begins; none: this was the last.
+    pub next: Option<String>,
+}
+
+/// What of a part is read at once.
+#[derive(Deserialize)]
+struct Next {
+    next: Option<String>,
+}
+
+impl Part {
+    /// What is in it.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        match read_envelope(&self.text) {
+            Ok(Some(data)) => Ok(data),
+            Ok(None) => Err(not_understood("it holds nothing")),
+            Err(error) => Err(not_understood(error)),
+        }
+    }
+}
+
 /// An answer as it came.
 pub struct Seen {
     /// The HTTP status.
@@ -130,6 +154,14 @@ impl Client {
         self.persist(&Method::GET, path, &[], None, read_envelope)
     }
 
+    /// Reads a part of something long, and leaves it for another thread to understand.
+    pub fn part(&self, path: &str) -> Result<Part, Failure> {
+        self.persist(&Method::GET, &format!("{}{path}", self.base), &[], None, |text| {
+            let next = read_envelope::<Next>(text)?;
+            Ok(next.map(|Next { next }| Part { text: text.to_vec(), next }))
+        })
+    }
+
     /// Reads what comes without an envelope, as the container service answers.
     pub fn get_bare<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.persist(&Method::GET, path, &[], None, |text| serde_json::from_slice(text).map(Some))
@@ -195,7 +227,7 @@ impl Client {
     }
 
     /// Tries until there is an answer, or the patience has run out.
-    fn persist<T: DeserializeOwned>(
+    fn persist<T>(
         &self,
         method: &Method,
         path: &str,
@@ -235,7 +267,7 @@ impl Client {
         }
     }
 
-    fn once<T: DeserializeOwned>(
+    fn once<T>(
         &self,
         method: &Method,
         path: &str,
@@ -249,12 +281,9 @@ impl Client {
         let text = self.text(response)?;
         match read(&text) {
             Ok(Some(data)) if status < 300 => Ok(data),
-            Err(error) if status < 300 && is_yes(&text) => Err(Trouble::Final(
-                Failure::fatal(format!(
-                    "the rig said yes, but its answer is not understood: {error}"
-                ))
-                .hint("is this command of the same version as the rig?"),
-            )),
+            Err(error) if status < 300 && is_yes(&text) => {
+                Err(Trouble::Final(not_understood(error)))
+            }
             _ => Err(self.refused(status, &text)),
         }
     }
@@ -298,7 +327,9 @@ impl Client {
 
     /// In whose name it speaks.
     pub fn name(&self) -> String {
-        self.actor.get_or_init(|| settings::actor(self.settings.actor.as_deref())).clone()
+        let Settings { actor, actor_in_file, .. } = &self.settings;
+        let named = || settings::actor(actor.as_deref(), actor_in_file.as_ref());
+        self.actor.get_or_init(named).clone()
     }
 
     /// A name may be in any script; a header takes bytes, but no control characters.
@@ -331,6 +362,10 @@ impl Client {
                 ErrorKind::HostUnreachable
                 | ErrorKind::NetworkUnreachable
                 | ErrorKind::AddrNotAvailable => Trouble::NotBegun(away(&error.to_string())),
+                // The system's resolver has no kind of its own; nothing was sent.
+                _ if error.to_string().starts_with("failed to lookup address") => {
+                    Trouble::NotBegun(away("there is no such host"))
+                }
                 // What is wrong with a certificate comes as an io error, before anything was sent.
                 ErrorKind::InvalidData => Trouble::Final(Failure::fatal(format!(
                     "cannot talk to the rig at {url}: {error}"
@@ -384,6 +419,11 @@ impl Client {
             _ => Trouble::Final(failure),
         }
     }
+}
+
+fn not_understood(why: impl std::fmt::Display) -> Failure {
+    Failure::fatal(format!("the rig said yes, but its answer is not understood: {why}"))
+        .hint("is this command of the same version as the rig?")
 }
 
 fn read_envelope<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<Option<T>> {

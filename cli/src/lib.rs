@@ -8,6 +8,7 @@
 //!   jsonl     files of issues
 //!   issue   a bead in bd's JSON         text    a bead for people         when  times
 //! table     rows that fit the terminal
+//! touched   the bead of the last call, for verbs without an id
 //! failure   every way to fail; all exit with 1
 //! ```
 //!
@@ -23,11 +24,12 @@ pub mod query;
 pub mod settings;
 pub mod table;
 pub mod text;
+pub mod touched;
 pub mod verbs;
 pub mod when;
 
 use args::Cli;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use failure::{Failure, Kind};
 use std::ffi::OsString;
@@ -121,10 +123,11 @@ fn misread(
         write!(out, "{}", error.to_string().replace("beadrig ", &format!("{name} ")))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let word = error.get(clap::error::ContextKind::InvalidSubcommand).map(ToString::to_string);
+    let word = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
     let text = match (error.kind(), word) {
         (ErrorKind::InvalidSubcommand, Some(word)) => {
-            format!("unknown command {word:?} for {name:?}\nRun '{name} --help' for usage.")
+            let verb = of_verb(error, name);
+            format!("unknown command {word:?} for {verb:?}\nRun '{verb} --help' for usage.")
         }
         (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
             write!(err, "{error}")?;
@@ -140,4 +143,12 @@ fn misread(
         writeln!(err, "Error: {text}")?;
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// The verb whose word was misread, with the name of the command: what its usage begins with.
+fn of_verb(error: &clap::Error, name: &str) -> String {
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let usage = usage.trim_start_matches("Usage:").split_whitespace();
+    let words: Vec<_> = usage.take_while(|word| !word.starts_with(['[', '<'])).collect();
+    if words.is_empty() { name.to_owned() } else { words.join(" ") }
 }

@@ -32,6 +32,12 @@ pub struct Settings {
     pub token: Token,
     /// `--actor`; the rest is looked up when it is needed.
     pub actor: Option<String>,
+    /// What a file says of it, for who has no such variable.
+    pub actor_in_file: Option<Said>,
+    /// The project's file, if there is one.
+    pub project: Option<PathBuf>,
+    /// Whether nothing may be written, here neither.
+    pub readonly: bool,
     /// How long a rig that is away is tried again.
     pub patience: Duration,
     /// How long one request may take.
@@ -58,6 +64,8 @@ pub struct Found {
     pub rig: Said,
     /// Whose towns and rigs.
     pub user: Said,
+    /// What a file says of who does this.
+    pub actor: Option<Said>,
     /// Who is allowed.
     pub token: Option<Token>,
     /// The project's file, if there is one.
@@ -94,6 +102,7 @@ struct Document {
     url: Option<String>,
     rig: Option<String>,
     user: Option<String>,
+    actor: Option<String>,
     token: Option<String>,
     #[serde(skip)]
     path: Option<PathBuf>,
@@ -124,6 +133,9 @@ pub fn read(global: &Global) -> Result<Settings, Failure> {
         user: found.user.value,
         token,
         actor: global.actor.clone().filter(|name| !name.is_empty()),
+        actor_in_file: found.actor,
+        project: found.project,
+        readonly: global.readonly,
         patience: Duration::from_secs(number("BEADRIG_RETRY_S")?.unwrap_or(0)),
         deadline: Duration::from_millis(number("BEADRIG_DEADLINE_MS")?.unwrap_or(DEADLINE_MS)),
         warnings: found.warnings,
@@ -148,10 +160,16 @@ pub fn find(global: &Global) -> Result<Found, Failure> {
             .unwrap_or_else(|| (String::from(default), "default".into()));
         Said { value, source }
     };
+    let named = |file: &Document| {
+        let value = file.actor.clone().filter(|name| !name.trim().is_empty())?;
+        Some(Said { value, source: file.name() })
+    };
+    let actor = named(&project).or_else(|| named(&own));
     Ok(Found {
         url: said(("--url", &global.url), "BEADRIG_URL", |file| &file.url, DEFAULT_URL),
         rig: said(("--rig", &global.rig), "BEADRIG_RIG", |file| &file.rig, DEFAULT_RIG),
         user: said(("--user", &None), "BEADRIG_USER", |file| &file.user, DEFAULT_USER),
+        actor,
         token: token(global.token_file.as_deref(), &[&project, &own])?,
         project: project.path,
         own: own.path,
@@ -160,12 +178,21 @@ pub fn find(global: &Global) -> Result<Found, Failure> {
 }
 
 /// Whose name the changes carry. Agents have `BEADS_ACTOR`, so that git is asked for people only.
-pub fn actor(flag: Option<&str>) -> String {
-    who(flag).value
+pub fn actor(flag: Option<&str>, in_file: Option<&Said>) -> String {
+    who(flag, in_file).value
 }
 
 /// The same, and where it came from.
-pub fn who(flag: Option<&str>) -> Said {
+pub fn who(flag: Option<&str>, in_file: Option<&Said>) -> Said {
+    let of = |value: String, source: &str| Said { value, source: source.into() };
+    said_actor(flag, in_file)
+        .or_else(|| Some(of(git_user()?, "git's user.name")))
+        .or_else(|| Some(of(var("USER")?, "USER")))
+        .unwrap_or_else(|| of("unknown".into(), "default"))
+}
+
+/// As far as it is said, and nobody has to be asked.
+pub fn said_actor(flag: Option<&str>, in_file: Option<&Said>) -> Option<Said> {
     let of = |value: String, source: &str| Said { value, source: source.into() };
     flag.filter(|name| !name.is_empty())
         .map(|name| of(name.into(), "--actor"))
@@ -173,9 +200,7 @@ pub fn who(flag: Option<&str>) -> Said {
             let mut names = ["BEADRIG_ACTOR", "BEADS_ACTOR", "BD_ACTOR"].into_iter();
             names.find_map(|name| Some(of(var(name)?, name)))
         })
-        .or_else(|| Some(of(git_user()?, "git's user.name")))
-        .or_else(|| Some(of(var("USER")?, "USER")))
-        .unwrap_or_else(|| of("unknown".into(), "default"))
+        .or_else(|| in_file.cloned())
 }
 
 fn git_user() -> Option<String> {
@@ -260,6 +285,13 @@ pub fn own_path() -> Option<PathBuf> {
     Some(base.join("beadrig/config.json"))
 }
 
+/// Where what this command remembers would be.
+pub fn state() -> Option<PathBuf> {
+    let base = var("XDG_STATE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(var("HOME")?).join(".local/state")))?;
+    Some(base.join("beadrig"))
+}
+
 fn own() -> Result<Option<Document>, Failure> {
     own_path().map_or(Ok(None), |path| document(&path))
 }
@@ -271,7 +303,7 @@ fn document(path: &Path) -> Result<Option<Document>, Failure> {
         let (line, column) = (error.line(), error.column());
         let name = path.display();
         Failure::fatal(format!(
-            "{name}, line {line}, column {column}: not {{\"url\", \"rig\", \"user\", \"token\"}}"
+            "{name}, line {line}, column {column}: not {{\"url\", \"rig\", \"user\", \"actor\", \"token\"}}"
         ))
     })?;
     Ok(Some(Document { path: Some(path.to_owned()), ..document }))

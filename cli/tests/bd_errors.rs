@@ -31,7 +31,7 @@ fn what_cannot_be_is_said_in_bds_words() {
         $ bd create --json
         --- stderr
         {
-          "error": "title required"
+          "error": "title required (or use --file to create from markdown)"
         }
         exit 1
         $ bd create T -p 9
@@ -56,7 +56,7 @@ fn what_cannot_be_is_said_in_bds_words() {
         exit 0
         $ bd update -s open
         --- stderr
-        Error: no issue ID provided
+        Error: no issue ID provided and no last touched issue
         exit 1
         $ bd list -s done
         --- stderr

@@ -489,3 +489,61 @@ fn every_help_has_an_example() {
     }
     assert_eq!(missing, Vec::<String>::new());
 }
+
+#[test]
+fn a_dependency_on_what_is_not_here_is_taken_away_by_the_name_it_has() {
+    let rig = RealRig::new("loose");
+    let at = "2025-01-01T00:00:00Z";
+    let edge = format!(
+        r#"{{"issue_id":"demo-1","depends_on_id":"external:other:api","type":"blocks","created_at":"{at}"}}"#
+    );
+    let line = format!(
+        r#"{{"id":"demo-1","title":"One","created_at":"{at}","updated_at":"{at}","dependencies":[{edge}]}}"#
+    );
+    assert!(rig.piped(&["import", "-"], &line).contains("exit 0"));
+    assert!(rig.sh("export").contains("external:other:api"));
+    expect![[r#"
+        $ bd dep remove 1 external:other:ap
+        --- stderr
+        Error: resolving issue ID external:other:ap: no issue found matching "external:other:ap"
+        exit 1
+        $ bd dep remove 1 external:other:api
+        ✓ Removed dependency: demo-1 (One) no longer depends on external:other:api
+        exit 0
+        $ bd dep remove 1 external:other:api --json
+        {
+          "error": "resolving issue ID external:other:api: no issue found matching \"external:other:api\""
+        }
+        exit 1
+    "#]].assert_eq(&rig.tell(&[
+        "dep remove 1 external:other:ap",
+        "dep remove 1 external:other:api",
+        "dep remove 1 external:other:api --json",
+    ]));
+    assert!(!rig.sh("export").contains("external:other:api"));
+    assert!(rig.piped(&["import", "-"], &line).contains("exit 0"));
+    expect![[r#"
+        {
+          "status": "removed",
+          "issue_id": "demo-1",
+          "depends_on_id": "external:other:api"
+        }
+        exit 0
+    "#]]
+    .assert_eq(&rig.sh("dep remove demo-1 external:other:api --json"));
+}
+
+#[test]
+fn conditional_blocks_is_a_reason_to_wait() {
+    let rig = RealRig::five("conditional");
+    assert!(rig.sh("dep add demo-bug demo-a1b -t conditional-blocks").ends_with("exit 0\n"));
+    assert_eq!(
+        rig.json(&["ready"]).as_array().unwrap().iter().filter(|it| it["id"] == "demo-bug").count(),
+        0
+    );
+    assert!(rig.sh("close demo-bug").contains("blocked by open issues [demo-a1b]"));
+    let next = rig.json(&["close", "demo-a1b", "--suggest-next"]);
+    let freed: Vec<_> =
+        next["unblocked"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    assert!(freed.contains(&"demo-bug".into()), "{freed:?}");
+}

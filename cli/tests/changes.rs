@@ -411,10 +411,12 @@ fn an_agent_that_is_done_hands_its_own_bead_in_and_anyone_else_closes() {
     "#]]
     .assert_eq(&printed);
     agent(&["done", "rig-1", "--json"]);
+    agent(&["done"]);
     agent(&["done", "rig-2"]);
     agent(&["close", "rig-1"]);
     expect![[r#"
         POST /agents/polecat-1/done {"summary":"the parser takes tabs"}
+        POST /agents/polecat-1/done {}
         POST /agents/polecat-1/done {}
         POST /beads/rig-2/close {"reason":"Closed","unless_blocked":true}
         POST /beads/rig-1/close {"reason":"Closed","unless_blocked":true}

@@ -7,7 +7,7 @@
 mod core;
 mod support;
 
-use beadrig::command::Command as RigCommand;
+use beadrig::command::{Command as RigCommand, StartAnswer};
 use beadrig::id::Millis;
 use beadrig::store::Pause;
 use core::Core;
@@ -192,6 +192,14 @@ fn a_worker_that_is_not_there_or_is_something_else() {
         told.contains("bad   worker") && told.contains("is the URL the one of a Beadrig worker?"),
         "{told}"
     );
+    let service = Rig::new(|_| container(&json!({})));
+    let told = run(&service, &["doctor"]);
+    assert!(told.contains("http://rig is a container service, not a worker"), "{told}");
+    let told = output(command("http://no-such-host.invalid", &["doctor"]));
+    assert!(
+        told.contains("cannot reach the rig") && told.contains("there is no such host"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -226,13 +234,29 @@ fn a_rig_that_was_deleted_and_one_that_speaks_another_protocol() {
 
 #[test]
 fn another_version_and_another_clock() {
-    let old = Chain::broken(|asked| asked.line.ends_with("openapi.json").then(|| version("0.0.1")));
-    assert!(old.only("version", "warn").starts_with("the worker is 0.0.1, this command is "));
-    let late = Chain::broken(|asked| {
-        let date = "Tue, 01 Jan 2019 00:00:00 GMT".to_owned();
-        (asked.line == "GET /health").then(|| Reply::Dated(date, r#"{"status":"ok"}"#.into()))
-    });
-    assert!(late.only("clock", "warn").contains("s ahead of the worker's"));
+    let of = |there: &'static str| {
+        Chain::broken(move |asked| asked.line.ends_with("openapi.json").then(|| version(there)))
+    };
+    assert!(
+        of("0.0.1").only("version", "bad").starts_with("the worker is 0.0.1, this command is ")
+    );
+    let own = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
+    let near = format!("{own}.999").leak();
+    assert!(
+        of(near).only("version", "warn").starts_with("the worker is "),
+        "the same but for a patch"
+    );
+    let off = |seconds: i64| {
+        Chain::broken(move |asked| {
+            let there = jiff::Zoned::now() - jiff::SignedDuration::from_secs(seconds);
+            let date = jiff::fmt::rfc2822::to_string(&there).unwrap();
+            (asked.line == "GET /health").then(|| Reply::Dated(date, r#"{"status":"ok"}"#.into()))
+        })
+    };
+    assert!(off(3_600).only("clock", "bad").ends_with("s ahead of the worker's"));
+    assert!(off(-3_600).only("clock", "bad").ends_with("s behind the worker's"));
+    assert!(off(100).only("clock", "warn").ends_with("s ahead of the worker's"));
+    assert!(!off(30).ills().contains_key("clock"));
 }
 
 #[test]
@@ -307,7 +331,8 @@ fn a_repository_that_is_gone_or_has_another_branch() {
     );
     assert!(chain.only("git", "bad").ends_with("has no branch trunk"));
     run(&chain.rig, &["settings", "set", "git_url=file:///nowhere/at/all.git"]);
-    assert!(chain.only("git", "bad").contains("/nowhere/at/all.git"));
+    let said = chain.only("git", "bad");
+    assert!(said.contains("fatal: ") && said.contains("'/nowhere/at/all.git'"), "{said}");
 }
 
 #[test]
@@ -337,6 +362,26 @@ fn an_agent_command_that_is_not_there() {
         ills["agent_command"].1.starts_with("no-such-agent is not in this shell's PATH"),
         "{ills:?}"
     );
+}
+
+/// A name that only the container service looks up: a start that it refused tells.
+#[test]
+fn an_agent_command_that_the_container_service_does_not_find() {
+    let chain = Chain::new();
+    run(&chain.rig, &["settings", "set", "agent_command=no-such-agent -p"]);
+    chain.core.with(|rig| {
+        rig.assigned("Work");
+        rig.schedule();
+        let start = rig.starts.remove(0);
+        let why = "no-such-agent could not be started: No such file or directory (os error 2)";
+        let answer = StartAnswer::Refused(why.into());
+        rig.apply(RigCommand::StartAnswered(start.agent_id, start.attempt, answer)).unwrap();
+    });
+    let said = "no-such-agent could not be started: No such file or directory (os error 2)";
+    assert_eq!(chain.only("agent_command", "bad"), said);
+    // Another one was not tried yet.
+    run(&chain.rig, &["settings", "set", "agent_command=/bin/sh -c true"]);
+    assert!(!chain.ills().contains_key("agent_command"));
 }
 
 #[test]

@@ -41,14 +41,23 @@ fn flags_that_cannot_be_meant() {
     "#]],
     );
     check(
-        &["create", "--json"],
+        &["agents", "frob"],
         expect![[r#"
         --- stderr
-        {
-          "error": "title required"
-        }
+        Error: unknown command "frob" for "beadrig agents"
+        Run 'beadrig agents --help' for usage.
         exit 1
     "#]],
+    );
+    check(
+        &["create", "--json"],
+        expect![[r#"
+            --- stderr
+            {
+              "error": "title required (or use --file to create from markdown)"
+            }
+            exit 1
+        "#]],
     );
     check(
         &["create", "T", "-p", "9"],

@@ -144,6 +144,22 @@ fn watch_begins_now_and_may_look_at_one_bead_alone() {
 }
 
 #[test]
+fn watch_waits_for_no_bead_that_never_was_and_tells_of_one_that_was_deleted() {
+    let core = Core::new();
+    let rig = core.serve(|_| None);
+    let one = core.with(|rig| rig.assigned("One"));
+    expect![[r#"
+        --- stderr
+        Error: no issue found matching "rig-none"
+        exit 1
+    "#]]
+    .assert_eq(&run(&rig, &["watch", "--bead", "rig-none"]));
+    run(&rig, &["delete", &one, "--force"]);
+    let told = run(&rig, &["watch", "--bead", &one, "--after", "0", "--once"]);
+    assert!(told.contains(&one) && told.ends_with("exit 0\n"), "{told}");
+}
+
+#[test]
 fn what_happened_is_told_in_words() {
     let core = Core::new();
     let rig = core.serve(|_| None);

@@ -74,7 +74,7 @@ fn the_project_file_is_found_upward_and_comes_last() {
     let printed = list(&["list"]).replace(above.to_str().unwrap(), "/project");
     expect![[r#"
         --- stderr
-        Error: /project/.beadrig/config.json, line 1, column 27: not {"url", "rig", "user", "token"}
+        Error: /project/.beadrig/config.json, line 1, column 27: not {"url", "rig", "user", "actor", "token"}
         exit 1
     "#]]
     .assert_eq(&printed);

@@ -236,9 +236,10 @@ fn why_tells_of_runs_and_of_what_went_wrong_last() {
     ended(&core, &rig, &agent, "failed");
     expect![[r#"
         BEAD — Fix the parser (in_progress)
-        Why         agent Toast has it, and does not run
+        Why         1 of 5 attempts failed; next try at 2026-01-01T00:00:30.000Z
         Since       2026-01-01 00:00:00
-        Ends when   the next run is begun, by itself, and says done
+        Until       2026-01-01 00:00:30
+        Ends when   the wait is over, by itself
         Tried       1 run in the last 24 h; dispatched: job=JOB; attempt 1 of 5: exited with code 3 without closing the bead; next try at 2026-01-01T00:00:30.000Z
         Last error  attempt 1 of 5: exited with code 3 without closing the bead; next try at 2026-01-01T00:00:30.000Z
         exit 0
@@ -282,8 +283,15 @@ fn every_list_is_one_json_value_and_fits_any_terminal() {
     let mut all = String::new();
     let watch = ["watch", "--after", "0", "--once"];
     for width in [40, 80, 120] {
-        let verbs: [&[&str]; 5] =
-            [&["agents"], &["escalations"], &["settings"], &["why", &bead], &watch];
+        let verbs: [&[&str]; 7] = [
+            &["agents"],
+            &["escalations"],
+            &["settings"],
+            &["why", &bead],
+            &["why", &asks],
+            &["history", &bead],
+            &watch,
+        ];
         for args in verbs {
             let verb = args[0];
             let shown = in_terminal(&rig, width, args);
@@ -344,6 +352,17 @@ fn every_list_is_one_json_value_and_fits_any_terminal() {
         Since       2026-01-01 00:00:00
         Ends when   it says done; `beadrig logs -f BEAD` shows how it goes
         Tried       1 run in the last 24 h; dispatched: job=JOB
+
+        why in 80 columns
+        OTHER — The disk is full of logs that nobody reads any more (open)
+        Why         nobody was asked to do it
+        Since       2026-01-01 00:00:00
+        Ends when   `beadrig assign OTHER agent`
+
+        history in 80 columns
+        2026-01-01 00:00:00  AGENT agent_spawned 1767225600000
+        2026-01-01 00:00:00  ann hooked AGENT: Toast
+        2026-01-01 00:00:00  ann created issue: Fix the parser (P1)
 
         watch in 80 columns
         00:00:00  BEAD  created  issue by ann: Fix the parser (P1)

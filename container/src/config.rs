@@ -49,6 +49,7 @@ It takes no arguments; it reads its settings from the environment:
   OUTPUT_MB_MAX             what a run may print; the rest is cut, but for its end (256)
   RUN_MEMORY_MB             what the processes of a run may take; 0: 3/4 of the memory (0)
   RUN_PROCESSES             how many processes a run may have; 0: any number (512)
+  RUN_CGROUPS               auto: a cgroup for each run, where the service may make one; off: never (auto)
   MIN_FREE_MEMORY_MB        memory that must be free for a start (128)
   MIN_FREE_DISK_MB          disk that must be free for a start (256)
   RUST_LOG                  what is logged to standard error (info)
@@ -92,6 +93,8 @@ pub struct Config {
     pub run_memory: Option<u64>,
     /// How many processes a run may have.
     pub run_processes: Option<u64>,
+    /// Whether each run gets a cgroup, where that can be had.
+    pub run_cgroups: bool,
     /// Bytes of memory that must be free for a start.
     pub min_free_memory: u64,
     /// Bytes of disk that must be free for a start.
@@ -148,6 +151,7 @@ impl Config {
             output_bytes_max: size("OUTPUT_MB_MAX", OUTPUT_MB_DEFAULT)? * MIB,
             run_memory: if memory > 0 { Some(memory * MIB) } else { room::most_of_memory() },
             run_processes: (processes > 0).then_some(processes),
+            run_cgroups: cgroups(get("RUN_CGROUPS"))?,
             min_free_memory: size("MIN_FREE_MEMORY_MB", MIN_FREE_MEMORY_MB_DEFAULT)? * MIB,
             min_free_disk: size("MIN_FREE_DISK_MB", MIN_FREE_DISK_MB_DEFAULT)? * MIB,
         })
@@ -190,6 +194,14 @@ pub(crate) fn number(
     number.ok_or_else(|| {
         bad(name, format!("takes a whole number from {min} to {max}, not {value:?}"))
     })
+}
+
+fn cgroups(value: Option<String>) -> Result<bool, ConfigError> {
+    match value.as_deref().map(str::trim) {
+        None | Some("auto") => Ok(true),
+        Some("off") => Ok(false),
+        Some(other) => Err(bad("RUN_CGROUPS", format!("takes auto or off, not {other:?}"))),
+    }
 }
 
 fn incarnation(value: String) -> Result<i64, ConfigError> {
@@ -241,6 +253,7 @@ mod tests {
             "BEADRIG_URL takes an http:// or https:// address, not \"rig:8787\""
         );
         assert_eq!(refused("BEADRIG_URL", " "), "BEADRIG_URL is required");
+        assert_eq!(refused("RUN_CGROUPS", "on"), "RUN_CGROUPS takes auto or off, not \"on\"");
         assert!(refused("BEADRIG_CONTAINER_LISTEN", "8080").contains("0.0.0.0:8080"));
     }
 

@@ -33,6 +33,7 @@ pub mod output;
 pub mod git;
 pub mod jobs;
 
+pub mod connections;
 pub mod heartbeat;
 pub mod report;
 pub mod rig;

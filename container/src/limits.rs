@@ -29,6 +29,17 @@ pub const SETTING_MS_MAX: u64 = 86_400_000;
 /// A request's body. A prompt is at most a few hundred KiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Connections at once: the readers of events ([`READERS_MAX`]) and as many others, and half of the 1,024 file
+/// descriptors that a process usually has are left for agents, git and the jobs.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// How long a connection may be there without the head of a request, the first one or the next: who has something to
+/// ask asks at once, and a new connection costs nothing.
+pub const HEAD_MS_MAX: u64 = 10_000;
+
+/// How long the body of a request may take after its head: 100 KB/s for the largest.
+pub const BODY_MS_MAX: u64 = 20_000;
+
 /// Names that become directories.
 pub const ID_CHARS_MAX: usize = 128;
 
@@ -38,22 +49,23 @@ pub const TIME_LIMIT_S_MAX: u64 = 604_800;
 /// One line of output; what is longer is cut and says so. Long enough for a stack frame or a diff line.
 pub const LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// What is read from a pipe at once: the size of a pipe on Linux.
-pub const PIPE_READ_BYTES: usize = 64 * 1024;
+/// What is read from a pipe at once. A pipe on Linux holds four times as much; but each of two pipes of each run has
+/// this for as long as it lives: 1 MB for 30 agents.
+pub const PIPE_READ_BYTES: usize = 16 * 1024;
 
 /// Events kept of one agent.
 pub const RING_LINES_MAX: usize = 500;
 
-/// Bytes of events kept of one agent.
-pub const RING_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of events kept of one agent: 500 lines of 500 bytes, and 8 MB for 30 agents.
+pub const RING_BYTES_MAX: usize = 256 * 1024;
 
-/// What an event costs besides its text: the struct, its time, its place in the ring.
-pub const EVENT_OVERHEAD_BYTES: usize = 128;
+/// What an event costs besides its text: its source, its length, its time.
+pub const EVENT_OVERHEAD_BYTES: usize = 24;
 
 /// The end of the output that goes into the exit report and the final status.
 pub const TAIL_BYTES_MAX: usize = 4 * 1024;
 
-/// Runs that are over and still known. At worst a ring each: 200 MiB, if every one was noisy.
+/// Runs that are over and still known. At worst a ring each: 50 MiB, if every one was noisy.
 pub const ENDED_RUNS_MAX: usize = 200;
 
 /// The reason of a stop, which comes back in the exit report.
@@ -61,6 +73,10 @@ pub const REASON_CHARS_MAX: usize = 200;
 
 /// Lines that wait for an agent which does not read its standard input.
 pub const INPUT_LINES_MAX: usize = 16;
+
+/// Threads for what blocks: directories that are made and removed, looks at all processes. 30 runs that are looked at in
+/// the same moment took one each, and each thread keeps memory of its own. None of that work waits for other such work.
+pub const BLOCKING_THREADS_MAX: usize = 8;
 
 /// Requests and events that wait for the owner of all agents.
 pub const OWNER_QUEUE_MAX: usize = 1024;
@@ -213,6 +229,9 @@ pub const DRAIN_MS_DEFAULT: u64 = 15_000;
 /// the 15 s to keep their work and the 10 s for the last reports, the whole stays within 60 s.
 pub const LEAVE_MS_MAX: u64 = 30_000;
 
+/// From the first signal to the exit, whatever happens. The platform gives 15 min, an operator's patience is shorter.
+pub const EXIT_MS_MAX: u64 = 60_000;
+
 /// What the journal may grow to before it is written anew with what is still open.
 pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -266,6 +285,9 @@ pub const MERGES_WAITING_MAX: usize = 100;
 
 /// Branches in one request. A rig sends 5; 5 with one bad one take 4 or 5 runs of the gates (`git/sift.rs`).
 pub const MERGE_ENTRIES_MAX: usize = 20;
+
+/// How long a request for merges may take whose rig does not say, in seconds.
+pub const MERGE_S_DEFAULT: u64 = 4 * 3_600;
 
 /// Merges that are over and still known, so that the same request again does not do them again.
 pub const MERGES_KNOWN_MAX: usize = 500;

@@ -3,6 +3,8 @@
 //! It never holds more than one line's worth, whatever comes; it never fails on what is not UTF-8. A line that looks
 //! like JSON is held longer than it is shown, for there may be an agent's result in it.
 
+use memchr::memchr;
+
 use crate::limits::{LINE_BYTES_MAX, RESULT_LINE_BYTES_MAX};
 
 /// Splits a stream of bytes into lines.
@@ -16,10 +18,16 @@ impl Lines {
     /// Takes the next bytes and hands out the lines that they complete: as they are shown, and as they came.
     pub fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String, &[u8])) {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            self.keep(&rest[..end]);
-            let (text, raw) = self.take();
-            line(text, &raw);
+        while let Some(end) = memchr(b'\n', rest) {
+            if self.line.is_empty() {
+                // The line is here as a whole: nothing has to be held.
+                let raw = &rest[..end.min(most(&rest[..end]))];
+                line(shown(raw, (end - raw.len()) as u64), raw);
+            } else {
+                self.keep(&rest[..end]);
+                line(shown(&self.line, self.cut), &self.line);
+                self.forget();
+            }
             rest = &rest[end + 1..];
         }
         self.keep(rest);
@@ -27,31 +35,42 @@ impl Lines {
 
     /// The last line, if it did not end.
     pub fn finish(&mut self) -> Option<(String, Vec<u8>)> {
-        (!self.line.is_empty()).then(|| self.take())
+        let text = shown(&self.line, self.cut);
+        self.cut = 0;
+        (!self.line.is_empty()).then(|| (text, std::mem::take(&mut self.line)))
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let max = match self.line.first().or(bytes.first()) {
-            Some(b'{' | b'[') => RESULT_LINE_BYTES_MAX,
-            _ => LINE_BYTES_MAX,
-        };
+        let max = most(if self.line.is_empty() { bytes } else { &self.line });
         let room = bytes.len().min(max - self.line.len());
         self.line.extend_from_slice(&bytes[..room]);
         self.cut += (bytes.len() - room) as u64;
     }
 
-    fn take(&mut self) -> (String, Vec<u8>) {
-        let raw = std::mem::take(&mut self.line);
-        let shown = &raw[..raw.len().min(LINE_BYTES_MAX)];
-        let cut = std::mem::take(&mut self.cut) + (raw.len() - shown.len()) as u64;
-        let text = if cut > 0 {
-            format!("{}… [{cut} bytes cut]", String::from_utf8_lossy(shown))
-        } else {
-            let line = shown.strip_suffix(b"\r").unwrap_or(shown);
-            String::from_utf8_lossy(line).into_owned()
-        };
-        (text, raw)
+    fn forget(&mut self) {
+        self.line.clear();
+        self.line.shrink_to(LINE_BYTES_MAX);
+        self.cut = 0;
     }
+}
+
+/// How much is held of a line that begins like this.
+fn most(line: &[u8]) -> usize {
+    match line.first() {
+        Some(b'{' | b'[') => RESULT_LINE_BYTES_MAX,
+        _ => LINE_BYTES_MAX,
+    }
+}
+
+/// A line as it is shown, of which so many bytes were not held.
+fn shown(raw: &[u8], cut: u64) -> String {
+    let shown = &raw[..raw.len().min(LINE_BYTES_MAX)];
+    let cut = cut + (raw.len() - shown.len()) as u64;
+    if cut > 0 {
+        return format!("{}… [{cut} bytes cut]", String::from_utf8_lossy(shown));
+    }
+    let line = shown.strip_suffix(b"\r").unwrap_or(shown);
+    String::from_utf8_lossy(line).into_owned()
 }
 
 #[cfg(test)]

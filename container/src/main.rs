@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use beadrig_container::config::HELP;
+use beadrig_container::limits::BLOCKING_THREADS_MAX;
 use beadrig_container::process::Order;
 use beadrig_container::process::census::adopt_orphans;
 use beadrig_container::{Config, Service};
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "no runtime");

@@ -11,6 +11,7 @@
 //! across an await.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -35,10 +36,12 @@ pub struct Output {
     news: Notify,
 }
 
+/// The newest events. Their texts are one after the other in one piece of memory, which grows to its bound and no
+/// further: a text of its own for each line, made by one thread and dropped by another, took twice as much.
 #[derive(Debug)]
 struct Ring {
     entries: VecDeque<Entry>,
-    bytes: usize,
+    text: VecDeque<u8>,
     next_id: u64,
     /// Bytes of lines that went into the ring.
     taken: u64,
@@ -46,11 +49,11 @@ struct Ring {
     is_over: bool,
 }
 
+/// An event without its text.
 #[derive(Debug)]
 struct Entry {
-    id: u64,
     source: Source,
-    data: String,
+    length: usize,
     at: Millis,
 }
 
@@ -60,7 +63,7 @@ struct Rest {
     lines: u64,
     bytes: u64,
     /// The last of it.
-    end: VecDeque<Entry>,
+    end: VecDeque<(Source, String, Millis)>,
     end_bytes: usize,
 }
 
@@ -99,7 +102,7 @@ impl Output {
     pub fn new(first_id: u64, now: Millis, bytes_max: u64) -> Self {
         let ring = Ring {
             entries: VecDeque::new(),
-            bytes: 0,
+            text: VecDeque::new(),
             next_id: first_id,
             taken: 0,
             rest: Rest::default(),
@@ -137,13 +140,13 @@ impl Output {
     pub fn push(&self, source: Source, data: String, now: Millis) {
         let mut ring = self.ring();
         if source == Source::Status {
-            ring.add(source, data, now);
+            ring.add(source, &data, now);
         } else {
             ring.taken += data.len() as u64 + 1;
             if ring.taken > self.bytes_max {
                 ring.rest.put(source, data, now);
             } else {
-                ring.add(source, data, now);
+                ring.add(source, &data, now);
             }
         }
         drop(ring);
@@ -157,13 +160,13 @@ impl Output {
         if lines > 0 {
             let said = format!(
                 "… [{} bytes in {} lines cut: a run may say {} bytes]",
-                bytes - end.iter().map(|entry| entry.data.len() as u64 + 1).sum::<u64>(),
+                bytes - end.iter().map(|(_, data, _)| data.len() as u64 + 1).sum::<u64>(),
                 lines - end.len() as u64,
                 self.bytes_max
             );
-            ring.add(Source::Stderr, said, now);
-            for Entry { source, data, at, .. } in end {
-                ring.add(source, data, at);
+            ring.add(Source::Stderr, &said, now);
+            for (source, data, at) in end {
+                ring.add(source, &data, at);
             }
         }
         drop(ring);
@@ -179,7 +182,7 @@ impl Output {
     /// Whether a reader who has seen everything up to a cursor has seen everything there will be.
     pub fn is_read(&self, after: u64) -> bool {
         let ring = self.ring();
-        ring.is_over && after + 1 == ring.next_id
+        ring.is_over && after.saturating_add(1) == ring.next_id
     }
 
     /// The events after a cursor, oldest first.
@@ -233,16 +236,23 @@ impl Output {
     /// The end of what the process said; nothing if it said nothing.
     pub fn tail(&self) -> Option<String> {
         let ring = self.ring();
-        let said = ring.entries.iter().filter(|entry| entry.source != Source::Status);
         let mut lines = VecDeque::new();
         let mut room = TAIL_BYTES_MAX;
-        for entry in said.rev() {
-            let line = end_of(&entry.data, room);
+        let mut end = ring.text.len();
+        for entry in ring.entries.iter().rev() {
+            let whole = end - entry.length..end;
+            end = whole.start;
+            if entry.source == Source::Status {
+                continue;
+            }
+            let data = ring.text(whole);
+            let line = end_of(&data, room).to_owned();
+            let (is_cut, length) = (line.len() < data.len(), line.len());
             lines.push_front(line);
-            if line.len() < entry.data.len() || room <= line.len() + 1 {
+            if is_cut || room <= length + 1 {
                 break;
             }
-            room -= line.len() + 1;
+            room -= length + 1;
         }
         (!lines.is_empty()).then(|| lines.make_contiguous().join("\n"))
     }
@@ -253,21 +263,49 @@ impl Output {
 }
 
 impl Ring {
-    fn add(&mut self, source: Source, data: String, at: Millis) {
-        self.bytes += cost(&data);
-        self.entries.push_back(Entry { id: self.next_id, source, data, at });
-        self.next_id += 1;
-        while self.entries.len() > RING_LINES_MAX || self.bytes > RING_BYTES_MAX {
+    fn add(&mut self, source: Source, data: &str, at: Millis) {
+        while self.entries.len() >= RING_LINES_MAX || self.cost(data) > RING_BYTES_MAX {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= cost(&oldest.data);
+            self.text.drain(..oldest.length);
         }
+        // By itself it would grow to twice its bound.
+        let bytes = (self.text.len() + data.len()).next_power_of_two().min(RING_BYTES_MAX);
+        self.text.reserve_exact(bytes.saturating_sub(self.text.len()));
+        self.text.extend(data.as_bytes());
+        self.entries.push_back(Entry { source, length: data.len(), at });
+        self.next_id += 1;
+    }
+
+    /// What it takes with one more.
+    fn cost(&self, data: &str) -> usize {
+        self.text.len() + data.len() + (self.entries.len() + 1) * EVENT_OVERHEAD_BYTES
     }
 
     fn page(&self, after: u64, limit: usize) -> Vec<Event> {
         // Ids have no gaps.
         let first = self.next_id - self.entries.len() as u64;
-        let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
-        self.entries.iter().skip(skip).take(limit).map(Entry::event).collect()
+        let skip =
+            usize::try_from(after.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skip = skip.min(self.entries.len());
+        let mut end = self.entries.range(..skip).map(|entry| entry.length).sum();
+        let wanted = self.entries.range(skip..).take(limit).zip(first + skip as u64..);
+        let event = |(entry, id): (&Entry, u64)| {
+            let start = end;
+            end += entry.length;
+            Event {
+                id,
+                event: entry.source.name().to_owned(),
+                data: self.text(start..end),
+                timestamp: entry.at.to_string(),
+            }
+        };
+        wanted.map(event).collect()
+    }
+
+    fn text(&self, range: Range<usize>) -> String {
+        let bytes: Vec<u8> = self.text.range(range).copied().collect();
+        // Only whole texts were put in and only whole ones are taken out.
+        String::from_utf8(bytes).unwrap_or_default()
     }
 }
 
@@ -276,29 +314,14 @@ impl Rest {
         self.lines += 1;
         self.bytes += data.len() as u64 + 1;
         self.end_bytes += data.len() + 1;
-        self.end.push_back(Entry { id: 0, source, data, at });
+        self.end.push_back((source, data, at));
         while self.end_bytes > TAIL_BYTES_MAX && self.end.len() > 1
             || self.end.len() > OUTPUT_END_LINES_MAX
         {
-            let Some(oldest) = self.end.pop_front() else { break };
-            self.end_bytes -= oldest.data.len() + 1;
+            let Some((_, oldest, _)) = self.end.pop_front() else { break };
+            self.end_bytes -= oldest.len() + 1;
         }
     }
-}
-
-impl Entry {
-    fn event(&self) -> Event {
-        Event {
-            id: self.id,
-            event: self.source.name().to_owned(),
-            data: self.data.clone(),
-            timestamp: self.at.to_string(),
-        }
-    }
-}
-
-fn cost(data: &str) -> usize {
-    data.len() + EVENT_OVERHEAD_BYTES
 }
 
 /// The last bytes of a text, whole characters only.
@@ -326,7 +349,7 @@ mod tests {
         let output = filled((1..=4).map(|n| n.to_string()));
         let ids: Vec<_> = output.page(1, 2).into_iter().map(|event| event.id).collect();
         assert_eq!(ids, [2, 3]);
-        assert_eq!(output.page(4, 9), []);
+        assert_eq!((output.page(4, 9), output.page(u64::MAX, 9)), (vec![], vec![]));
         assert_eq!(output.next_id(), 5);
     }
 
@@ -339,6 +362,21 @@ mod tests {
         let bytes: usize = long.page(0, usize::MAX).iter().map(|event| event.data.len()).sum();
         assert!(bytes <= RING_BYTES_MAX);
         assert!(bytes > RING_BYTES_MAX - 4 * 8192);
+        // Nor is there more memory than that behind it.
+        for output in [short, long, filled((0..900).map(|_| "x".repeat(1000)))] {
+            assert!(output.ring().text.capacity() <= RING_BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn whatever_went_through_the_ring_comes_out_as_it_was() {
+        let line = |n: usize| "aä€".repeat(n * 7 % 900);
+        let output = filled((0..3000).map(line));
+        let page = output.page(0, usize::MAX);
+        assert!(page.len() > 50, "{}", page.len());
+        for event in page {
+            assert_eq!(event.data, line(usize::try_from(event.id).unwrap() - 1));
+        }
     }
 
     #[test]

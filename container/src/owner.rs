@@ -99,6 +99,7 @@ impl Owner {
         boot_id: String,
         reporter: Reporter,
         journal: Journal,
+        census: Census,
         news: mpsc::Sender<Work>,
         early: Arc<Notify>,
     ) -> Self {
@@ -109,7 +110,7 @@ impl Owner {
             boot_id,
             reporter,
             journal,
-            census: Census::default(),
+            census,
             news,
             early,
             early_rigs: BTreeSet::new(),

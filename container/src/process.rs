@@ -1,4 +1,4 @@
-//! The process of one run: the only place, with [`orphans`], that knows processes and signals.
+//! The process of one run: the only place, with what is below it, that knows processes and signals.
 //!
 //! A process is a group. One task per process spawns it, reads its pipes, and ends it by rungs:
 //!
@@ -16,6 +16,7 @@
 //! It must never decide: what happens is told to the owner of all agents, who gives the orders.
 
 pub mod census;
+pub mod cgroup;
 pub mod meter;
 pub mod orphans;
 
@@ -43,6 +44,7 @@ use crate::limits::{
 use crate::lines::Lines;
 use crate::output::{Output, Source};
 use census::{Census, Usage};
+use cgroup::Door;
 use meter::{Meter, Over};
 
 /// What the owner can order.
@@ -208,8 +210,8 @@ impl Task {
             }
         }
         let member = self.member;
-        member.census.enter(member.run, launch.marker.clone());
-        let mut child = match spawn(&launch) {
+        let door = member.census.enter(member.run, launch.marker.clone());
+        let mut child = match spawn(&launch, door.as_ref()) {
             Ok(child) => child,
             Err(error) => {
                 member.census.forget(member.run);
@@ -264,8 +266,14 @@ impl Early {
 /// If the service dies in between, the child holds the lock of the data directory (a lock belongs to the open
 /// file, which a fork shares and an exec closes), so the next service cannot begin to look for leftovers
 /// before the child has the environment by which it is found.
-fn spawn(launch: &Launch) -> std::io::Result<Child> {
-    Command::new(&launch.program)
+fn spawn(launch: &Launch, door: Option<&Door>) -> std::io::Result<Child> {
+    let path = launch.environment.iter().find(|(name, _)| name == "PATH");
+    let path = path.map(|(_, value)| value.as_os_str());
+    let mut command = match door {
+        Some(door) => door.command(&launch.program, path, &launch.workdir)?,
+        None => Command::new(&launch.program),
+    };
+    command
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))

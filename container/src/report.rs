@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use beadrig::wire::container::ExitReport;
+use beadrig::wire::review::CompleteReview;
 use reqwest::StatusCode;
-use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::journal::{Journal, Name};
+use crate::journal::{Journal, MergeName, Name};
 use crate::limits::{LOOK_MS, REPORT_BACKOFF_MS_MAX, REPORT_BACKOFF_MS_MIN, REPORTS_WAITING_MAX};
 use crate::rig::Rig;
 
@@ -40,8 +40,13 @@ struct Letter {
     /// Below `/api/rigs/`.
     path: String,
     report: serde_json::Value,
-    /// The run, if it is one.
-    name: Option<Name>,
+    /// What it is of, if that is in the journal.
+    of: Option<Of>,
+}
+
+enum Of {
+    Run(Name),
+    Merge(MergeName),
 }
 
 impl Reporter {
@@ -50,23 +55,28 @@ impl Reporter {
         Self { rig, journal, waiting: Arc::default() }
     }
 
-    /// Takes a report; it does not wait.
+    /// Takes a report of a run; it does not wait.
     pub fn send(&self, rig: &str, agent: &str, report: ExitReport) {
-        let name = report.attempt.map(|attempt| {
+        let of = report.attempt.map(|attempt| {
             let (rig, agent) = (rig.to_owned(), agent.to_owned());
-            Name { rig, agent, attempt }
+            Of::Run(Name { rig, agent, attempt })
         });
-        self.put(rig, &format!("agents/{agent}/completed"), &report, name);
-    }
-
-    /// Takes a report for a place below the rig's; it does not wait.
-    pub fn post(&self, rig: &str, place: &str, report: &impl Serialize) {
-        self.put(rig, place, report, None);
-    }
-
-    fn put(&self, rig: &str, place: &str, report: &impl Serialize, name: Option<Name>) {
         let report = serde_json::to_value(report).expect("plain data");
-        let letter = Letter { path: format!("{rig}/{place}"), report, name };
+        self.put(rig, &format!("agents/{agent}/completed"), report, of);
+    }
+
+    /// Takes a report of a merge; it does not wait.
+    pub fn send_merge(&self, rig: &str, entry: &str, report: &CompleteReview) {
+        let of = report.attempt.map(|attempt| {
+            let (rig, entry) = (rig.to_owned(), entry.to_owned());
+            Of::Merge(MergeName { rig, entry, attempt })
+        });
+        let report = serde_json::to_value(report).expect("plain data");
+        self.put(rig, &format!("review-queue/{entry}/complete"), report, of);
+    }
+
+    fn put(&self, rig: &str, place: &str, report: serde_json::Value, of: Option<Of>) {
+        let letter = Letter { path: format!("{rig}/{place}"), report, of };
         let is_served = self.waiting().put(rig, letter);
         if !is_served {
             tokio::spawn(self.clone().serve(rig.to_owned()));
@@ -109,10 +119,12 @@ impl Reporter {
         }
     }
 
-    /// A report of a run is in the journal until its rig has it.
+    /// A report is in the journal until its rig has it.
     fn note(&self, letter: &Letter) {
-        if let Some(name) = &letter.name {
-            self.journal.told(name.clone());
+        match &letter.of {
+            Some(Of::Run(name)) => self.journal.told(name.clone()),
+            Some(Of::Merge(name)) => self.journal.merge_told(name.clone()),
+            None => {}
         }
     }
 
@@ -229,11 +241,7 @@ mod tests {
     use super::*;
 
     fn letter(attempt: i64) -> Letter {
-        Letter {
-            path: "a1".to_owned(),
-            report: serde_json::json!({"attempt": attempt}),
-            name: None,
-        }
+        Letter { path: "a1".to_owned(), report: serde_json::json!({"attempt": attempt}), of: None }
     }
 
     #[test]

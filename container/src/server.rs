@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
@@ -25,10 +25,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::connections::{NoBody, Whole};
 use crate::git::merger::Merger;
 use crate::jobs::routes::Fullness;
 use crate::jobs::{self, Jobs};
-use crate::limits::{BODY_BYTES_MAX, READERS_MAX, RING_LINES_MAX};
+use crate::limits::{BODY_BYTES_MAX, BODY_MS_MAX, READERS_MAX, RING_LINES_MAX};
 use crate::policy::Denial;
 use crate::stream;
 use crate::supervisor::Supervisor;
@@ -193,10 +194,7 @@ struct HealthWithJobs {
     fullness: Fullness,
 }
 
-async fn start(
-    State(supervisor): State<Supervisor>,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
+async fn start(State(supervisor): State<Supervisor>, body: Whole) -> Answer {
     let bytes = whole(body)?;
     // Looked at first: another version may have other fields.
     let Spoken { protocol } = parse(&bytes)?;
@@ -216,7 +214,7 @@ struct Spoken {
 async fn stop(
     State(supervisor): State<Supervisor>,
     id: Result<Path<String>, PathRejection>,
-    body: Result<Bytes, BytesRejection>,
+    body: Whole,
 ) -> Answer {
     let bytes = whole(body)?;
     let stop: StopAgent = if bytes.is_empty() { StopAgent::default() } else { parse(&bytes)? };
@@ -226,7 +224,7 @@ async fn stop(
 async fn message(
     State(supervisor): State<Supervisor>,
     id: Result<Path<String>, PathRejection>,
-    body: Result<Bytes, BytesRejection>,
+    body: Whole,
 ) -> Answer {
     let message: Message = parse(&whole(body)?)?;
     supervisor.message(agent(id)?, message).await?;
@@ -281,7 +279,7 @@ async fn events(
     Ok(json(StatusCode::OK, &page))
 }
 
-async fn merge(State(shared): State<Shared>, body: Result<Bytes, BytesRejection>) -> Answer {
+async fn merge(State(shared): State<Shared>, body: Whole) -> Answer {
     let bytes = whole(body)?;
     let shape: MergeShape = parse(&bytes)?;
     let (request, has_numbers) = match shape.protocol {
@@ -330,6 +328,7 @@ impl From<OneMerge> for MergeRequest {
             git_url: one.git_url,
             target_branch: Some(one.target_branch),
             strategy: MergeStrategy::Direct,
+            time_limit_s: None,
             gates: Vec::new(),
             gates_parallel: false,
             entries: vec![entry],
@@ -342,13 +341,17 @@ fn agent(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
     id.map(|Path(id)| id).map_err(|error| Refusal::invalid(error.body_text()))
 }
 
-fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
-    body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
+fn whole(Whole(body): Whole) -> Result<Bytes, Refusal> {
+    body.map_err(|why| match why {
+        NoBody::TooLate => {
+            let what = format!("the body did not come within {} s", BODY_MS_MAX / 1000);
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "invalid", what)
+        }
+        NoBody::Bad(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let what = format!("the body has more than {BODY_BYTES_MAX} bytes");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid", what)
         }
-        _ => Refusal::invalid(error.body_text()),
+        NoBody::Bad(error) => Refusal::invalid(error.body_text()),
     })
 }
 

@@ -32,16 +32,18 @@ use crate::jobs::{Jobs, JobsError};
 use crate::journal::Journal;
 use crate::launch::mark;
 use crate::limits::{
-    FLUSH_MS_MAX, GIT_SAVE_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX,
+    EXIT_MS_MAX, FLUSH_MS_MAX, GIT_SAVE_MS_MAX, LEAVE_MS_MAX, LOCK_WAIT_MS, LOOK_MS, READERS_MAX,
     SHUTDOWN_SLACK_MS,
 };
 use crate::process::Order;
+use crate::process::census::Census;
+use crate::process::cgroup::Cgroups;
 use crate::process::orphans::{self, OrphanError};
 use crate::report::Reporter;
 use crate::rig::{ClientError, Rig};
 use crate::server::{self, Shared};
 use crate::supervisor::Supervisor;
-use crate::{heartbeat, policy::Denial};
+use crate::{connections, heartbeat, policy::Denial};
 
 /// A service that runs.
 pub struct Service {
@@ -100,6 +102,7 @@ impl Service {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let (data_dir, lock) = own(&config.data_dir).await?;
+        let census = census(&config, &data_dir).await;
         let marker = vec![mark("BEADRIG_SUPERVISOR", &data_dir)];
         let swept = spawn_blocking(move || orphans::kill_marked(&marker)).await;
         match swept.unwrap_or(Err(OrphanError::Left(0))).map_err(StartError::Leftovers)? {
@@ -116,9 +119,9 @@ impl Service {
         let rig = Rig::new(&config).map_err(StartError::Client)?;
         let boot_id = format!("{:016x}", fastrand::u64(..));
         let unwritable = |error| StartError::DataDir { path: data_dir.clone(), error };
-        let (journal, untold) = Journal::open(&data_dir, &boot_id).map_err(unwritable)?;
+        let (journal, left) = Journal::open(&data_dir, &boot_id).map_err(unwritable)?;
         let reporter = Reporter::new(rig.clone(), journal.clone());
-        for (name, report) in untold {
+        for (name, report) in left.runs {
             tracing::warn!(
                 agent = name.agent,
                 attempt = name.attempt,
@@ -126,11 +129,13 @@ impl Service {
             );
             reporter.send(&name.rig, &name.agent, report);
         }
-        let merger = Merger::new(Arc::clone(&git), rig.clone(), reporter.clone());
+        let (to_git, to_rig) = (Arc::clone(&git), rig.clone());
+        let merger = Merger::new(to_git, to_rig, reporter.clone(), journal.clone(), left.merges);
         let identity = data_dir.clone().into_os_string();
         let settings = Arc::clone(&config);
+        let (boot, told) = (boot_id.clone(), reporter.clone());
         let (supervisor, owner) =
-            Supervisor::begin(settings, identity, git, boot_id.clone(), reporter.clone(), journal);
+            Supervisor::begin(settings, identity, git, boot, told, journal, census);
         let unable = |error| StartError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
         let address = listener.local_addr().map_err(unable)?;
@@ -149,8 +154,7 @@ impl Service {
         });
         let (listening, closed) = oneshot::channel::<()>();
         let until = async move { drop(closed.await) };
-        let server = axum::serve(listener, router).with_graceful_shutdown(until);
-        let server = tokio::spawn(server.into_future());
+        let server = tokio::spawn(connections::serve(listener, router, until));
         let (drain, grace) = (config.drain, config.grace);
         let beats = heartbeat::beat(config, boot_id, rig, supervisor.clone(), merger.clone());
         let heart = tokio::spawn(beats);
@@ -218,15 +222,14 @@ impl Service {
 
     /// Drain, TERM and grace, KILL: each as long as it is set to, all together within [`LEAVE_MS_MAX`].
     async fn end_agents(&self) -> Result<(), Denial> {
-        let last = tokio::time::Instant::now() + Duration::from_millis(LEAVE_MS_MAX);
         let slack = Duration::from_millis(SHUTDOWN_SLACK_MS);
-        let left = || last.saturating_duration_since(tokio::time::Instant::now());
+        let (drain, grace) = patience(self.drain, self.grace + slack);
         self.supervisor.drain().await?;
-        if self.gone(self.drain.min(left())).await? {
+        if self.gone(drain).await? {
             return Ok(());
         }
         self.supervisor.end_all(Order::Term).await?;
-        if self.gone((self.grace + slack).min(left())).await? {
+        if self.gone(grace).await? {
             return Ok(());
         }
         self.supervisor.end_all(Order::Kill).await?;
@@ -256,6 +259,36 @@ impl Service {
     }
 }
 
+/// Who will know the processes of the runs: with a cgroup for each, where the machine has them for us.
+async fn census(config: &Config, data_dir: &Path) -> Census {
+    if !config.run_cgroups {
+        return Census::default();
+    }
+    let data_dir = data_dir.to_owned();
+    let opened = spawn_blocking(move || Cgroups::open(&data_dir)).await;
+    match opened.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        Ok(cgroups) => {
+            tracing::info!("each run gets a cgroup");
+            Census::new(Some(cgroups))
+        }
+        Err(why) => {
+            tracing::info!(%why, "runs get no cgroups: who belongs to them is found by looking");
+            Census::default()
+        }
+    }
+}
+
+/// How long agents have to finish, and then to end, of what is set.
+fn patience(drain: Duration, grace: Duration) -> (Duration, Duration) {
+    let all = Duration::from_millis(LEAVE_MS_MAX);
+    let drain = drain.min(all);
+    (drain, grace.min(all.saturating_sub(drain)))
+}
+
+// The KILL and what is kept after it, then the last reports: in less than the platform gives.
+const _: () =
+    assert!(LEAVE_MS_MAX + SHUTDOWN_SLACK_MS + GIT_SAVE_MS_MAX + FLUSH_MS_MAX <= EXIT_MS_MAX);
+
 /// Makes the data directory ours. Its full path is the name under which its processes are known.
 async fn own(data_dir: &Path) -> Result<(PathBuf, File), StartError> {
     let fault = |error| StartError::DataDir { path: data_dir.to_owned(), error };
@@ -272,5 +305,19 @@ async fn own(data_dir: &Path) -> Result<(PathBuf, File), StartError> {
             }
             Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(LOOK_MS)).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drain_and_grace_are_as_long_as_they_are_set_to_and_together_no_longer_than_they_may() {
+        let seconds = Duration::from_secs;
+        assert_eq!(patience(seconds(15), seconds(15)), (seconds(15), seconds(15)));
+        assert_eq!(patience(seconds(15), seconds(60)), (seconds(15), seconds(15)));
+        assert_eq!(patience(seconds(3600), seconds(3600)), (seconds(30), Duration::ZERO));
+        assert_eq!(patience(Duration::ZERO, seconds(3600)), (Duration::ZERO, seconds(30)));
     }
 }

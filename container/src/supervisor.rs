@@ -29,6 +29,7 @@ use crate::owner::{Answer, Owner, Work};
 use crate::policy::Denial;
 use crate::process::Member;
 use crate::process::Order;
+use crate::process::census::Census;
 use crate::report::Reporter;
 use crate::room::{self, Wanted};
 use crate::run::Run;
@@ -59,12 +60,14 @@ impl Supervisor {
         boot_id: String,
         reporter: Reporter,
         journal: Journal,
+        census: Census,
     ) -> (Self, JoinHandle<()>) {
         let (work, mut queue) = mpsc::channel::<Work>(OWNER_QUEUE_MAX);
         let early = Arc::new(Notify::new());
         let (news, beat) = (work.clone(), Arc::clone(&early));
         let settings = Arc::clone(&config);
-        let mut owner = Owner::new(settings, identity, git, boot_id, reporter, journal, news, beat);
+        let mut owner =
+            Owner::new(settings, identity, git, boot_id, reporter, journal, census, news, beat);
         let task = tokio::spawn(async move {
             while let Some(work) = queue.recv().await {
                 work(&mut owner);

@@ -379,18 +379,26 @@ impl World {
             self.faults_hit.hit("service is killed at a merge");
         }
         it.up = false;
-        it.merges.clear();
+        let merges = std::mem::take(&mut it.merges);
+        it.lost_merges.extend(merges);
         it.runs.clear();
         it.older.clear();
     }
 
-    /// A service begins, with nothing.
+    /// A service begins, with nothing; it reports the merges that the one before was at. Every other one finds a new
+    /// disk, and knows of none.
     pub(crate) fn boot(&mut self, c: usize) {
         self.boots += 1;
         let (boot, before) = (self.boots, &self.containers[c]);
-        let (cut, refuses) = (before.cut, before.refuses);
+        let (cut, refuses, lost) = (before.cut, before.refuses, before.lost_merges.clone());
         self.containers[c] = Container { cut, refuses, ..Container::new(boot, self.t) };
         self.soon(1, 36_000, Event::Beat(c, boot));
+        if boot.is_multiple_of(2) {
+            for (key, bead) in lost {
+                self.faults_hit.hit("a killed service's merge is reported");
+                self.report(c, key, bead, "container_failed");
+            }
+        }
     }
 
     /// A caller has its answer.

@@ -44,6 +44,8 @@ pub(crate) struct Container {
     pub(crate) refuses: bool,
     /// The merges that it is at, by entry and start: of which bead.
     pub(crate) merges: BTreeMap<(String, i64), String>,
+    /// Those that it was at when it was killed, as its journal says.
+    pub(crate) lost_merges: BTreeMap<(String, i64), String>,
 }
 
 /// Where a run is.
@@ -114,6 +116,7 @@ impl Container {
             heard: t,
             refuses: false,
             merges: BTreeMap::new(),
+            lost_merges: BTreeMap::new(),
         }
     }
 

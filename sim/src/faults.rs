@@ -4,7 +4,7 @@
 use crate::rng::Rng;
 
 /// Everything that can go wrong. A long run in which one of them never did shows nothing about it.
-pub(crate) const FAULTS: [&str; 57] = [
+pub(crate) const FAULTS: [&str; 58] = [
     "call lost",
     "call late",
     "call twice",
@@ -54,6 +54,7 @@ pub(crate) const FAULTS: [&str; 57] = [
     "push is rejected",
     "nothing is to be merged",
     "service is killed at a merge",
+    "a killed service's merge is reported",
     "rig and container are of different versions",
     "container's disk is full",
     "container's memory is full",

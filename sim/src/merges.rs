@@ -168,7 +168,13 @@ impl World {
         }
     }
 
-    fn report(&mut self, c: usize, key: (String, i64), bead: String, came: &'static str) {
+    pub(crate) fn report(
+        &mut self,
+        c: usize,
+        key: (String, i64),
+        bead: String,
+        came: &'static str,
+    ) {
         let boot = self.containers[c].boot;
         self.containers[c].merges.remove(&key);
         let (entry, attempt) = key;

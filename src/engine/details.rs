@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use super::links::{BLOCKS, PARENT_CHILD};
+use super::links::{PARENT_CHILD, gates};
 use crate::bead::Status;
 use crate::command::Error;
 use crate::id::Millis;
@@ -94,7 +94,7 @@ impl<S: Sql> Engine<S> {
             return Ok(());
         }
         let waits =
-            |it: &crate::store::Linked| it.dependency.kind == BLOCKS && it.status != Status::Closed;
+            |it: &crate::store::Linked| gates(&it.dependency.kind) && it.status != Status::Closed;
         let blockers: Vec<String> = self
             .store
             .dependencies(&bead.id)?

@@ -20,6 +20,20 @@ pub(super) struct Gates {
     pub(super) parallel: bool,
 }
 
+impl Gates {
+    /// How long a merge may take with them, in seconds.
+    pub(super) fn merge_s(&self) -> u64 {
+        let each = self.list.iter().map(|gate| gate.time_limit_s);
+        let once: u64 = if self.parallel { each.max().unwrap_or(0) } else { each.sum() };
+        limits::MERGE_GIT_S + once * limits::MERGE_GATE_RUNS
+    }
+
+    /// After how long a merge is taken back whose container says that it is at work, in milliseconds.
+    pub(super) fn overtime_ms(&self) -> i64 {
+        i64::try_from(self.merge_s()).unwrap_or(i64::MAX / 10_000) * 1_000 * limits::MERGE_OVERTIME
+    }
+}
+
 impl<S: Sql> Engine<S> {
     /// What holds for the rig's merges.
     pub(super) fn gates(&self) -> Result<Gates, SqlError> {

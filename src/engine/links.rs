@@ -15,8 +15,14 @@ use crate::store::{Dependency, Sql};
 use crate::token::Caller;
 use crate::wire::dependencies::AddDependency;
 
-/// The type that gates.
+/// The type that a dependency has without one.
 pub(super) const BLOCKS: &str = "blocks";
+
+/// Whether a dependency of this type holds a bead up; the store's queries name the same types. To bd 1.0.2 the second is
+/// the first by another name.
+pub(super) fn gates(kind: &str) -> bool {
+    matches!(kind, BLOCKS | "conditional-blocks")
+}
 
 /// The type that is the bead's parent.
 pub(super) const PARENT_CHILD: &str = "parent-child";
@@ -62,7 +68,7 @@ impl<S: Sql> Apply<'_, S> {
             None => {}
         }
         self.room_for_link(id, &other)?;
-        if kind == BLOCKS && !new {
+        if gates(&kind) && !new {
             self.no_circle(id, &other)?;
         }
         self.store().add_dependency(&Dependency {
@@ -123,7 +129,14 @@ impl<S: Sql> Apply<'_, S> {
         let speaker = self.speaker(by)?;
         let before = self.bead(id)?;
         beads::owns(by, speaker.as_ref(), &before)?;
-        let other = self.bead(other)?.id;
+        // What is not here may be named by a dependency that could not be tied.
+        let (other, missing) = match self.bead(other) {
+            Ok(bead) => (bead.id, None),
+            Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => {
+                (other.to_owned(), Some(refusal))
+            }
+            Err(error) => return Err(error),
+        };
         let kind = if before.parent.as_ref() == Some(&other) {
             self.set_parent(&before, None)?;
             PARENT_CHILD.to_owned()
@@ -132,12 +145,24 @@ impl<S: Sql> Apply<'_, S> {
                 self.wake();
             }
             found.kind
+        } else if let Some(kind) = self.remove_loose(&before.id, &other)? {
+            kind
         } else {
             let message = format!("Bead {} does not depend on {other}", before.id);
-            return Err(Refusal::new(Code::NotFound, message).into());
+            return Err(missing.unwrap_or_else(|| Refusal::new(Code::NotFound, message)).into());
         };
         self.linked(by, &before.id, "dependency_removed", (Some(&other), None), &kind)?;
         Ok(Reply::Done)
+    }
+
+    /// Takes away what could not be tied and gates nothing: the other bead may not be here. The types that it had.
+    fn remove_loose(&self, id: &str, other: &str) -> Result<Option<String>, Error> {
+        let mut loose = self.store().loose_of(&[id])?;
+        loose.retain(|it| it.depends_on == other);
+        let kinds: Vec<String> = loose.iter().map(|it| it.kind.clone()).collect();
+        let gone: Vec<_> = loose.into_iter().map(|it| (it.bead, it.depends_on, it.kind)).collect();
+        self.store().forget_loose(&gone)?;
+        Ok((!kinds.is_empty()).then(|| kinds.join(", ")))
     }
 
     pub(super) fn linked(

@@ -5,6 +5,7 @@
 //!     ^                                |           |                           |
 //!     +--no room for it: later---------+           +--never answered, or------+
 //!     +--never came back: at most 3 times-------------not seen for 5 min------+
+//!     +--the same-------------------------------------at work for too long----+
 //! ```
 //!
 //! One merge at a time for each target branch, of up to five reviews. A container that asks may land what runs under
@@ -22,16 +23,19 @@ use crate::wire::container::Advice;
 use crate::wire::merge::{LandingVerdict, MergeAtWork, MergeEntry, MergeReason, MergeRequest};
 
 impl<S: Sql> Engine<S> {
-    /// Merges of which nothing was heard for too long.
+    /// Merges of which nothing was heard for too long, and those that take too long.
     pub(super) fn merges_to_recover(&self, now: Millis) -> Result<Vec<Command>, SqlError> {
-        let overdue = now.plus(-limits::REVIEW_RUNNING_MS);
+        let merging = self.store.standing()?.merging.clone();
+        let Some(running_since) = merging.running_since else { return Ok(Vec::new()) };
         if crate::mutant!(NoMergeIsRecovered) {
             return Ok(Vec::new());
         }
-        if self.store.standing()?.merging.silent_since.is_none_or(|since| since > overdue) {
+        let heard = now.plus(-limits::REVIEW_RUNNING_MS);
+        let started = now.plus(-self.gates()?.overtime_ms());
+        if running_since > started && merging.silent_since.is_none_or(|since| since > heard) {
             return Ok(Vec::new());
         }
-        let ids = self.store.overdue_reviews(overdue, limits::REVIEWS_A_TICK)?;
+        let ids = self.store.overdue_reviews(heard, started, limits::REVIEWS_A_TICK)?;
         Ok(ids.into_iter().map(Command::RecoverReview).collect())
     }
 
@@ -58,11 +62,13 @@ impl<S: Sql> Engine<S> {
     pub(super) fn next_merge(&self, now: Millis, active: Millis) -> Option<Millis> {
         let merging = self.store.standing().ok()?.merging.clone();
         let recover = merging.silent_since.map(|since| since.plus(limits::REVIEW_RUNNING_MS));
+        let overtime = self.gates().map_or(i64::MAX / 2, |gates| gates.overtime_ms());
+        let end = merging.running_since.map(|since| since.plus(overtime));
         let has_git = self.git_url().is_ok_and(|it| it.is_some());
         let ask = merging.unconfirmed_since.map(|_| now.plus(limits::MERGE_ASK_AGAIN_MS));
         // What could have been started and was not waits for a tick like everything else.
         let start = merging.due.map(|at| if at <= now { active } else { at });
-        let wanted = [recover, ask.filter(|_| has_git), start.filter(|_| has_git)];
+        let wanted = [recover, end, ask.filter(|_| has_git), start.filter(|_| has_git)];
         wanted.into_iter().flatten().min()
     }
 }
@@ -125,6 +131,7 @@ impl<S: Sql> Apply<'_, S> {
             git_url,
             target_branch,
             strategy: gates.strategy,
+            time_limit_s: Some(gates.merge_s()),
             gates: gates.list,
             gates_parallel: gates.parallel,
             entries: entries.collect(),
@@ -190,11 +197,15 @@ impl<S: Sql> Apply<'_, S> {
         Ok(())
     }
 
-    /// A merge was started, and nothing was heard of it: it may be tried again, a few times.
+    /// A merge was started, and nothing was heard of it, or not its end: it may be tried again, a few times. What its
+    /// container says of it later is refused, for the next start has another number.
     pub(super) fn recover_review(&mut self, id: &str) -> Result<Reply, Error> {
         let before = self.review(id)?;
-        let overdue = self.now.plus(-limits::REVIEW_RUNNING_MS);
-        if before.state != State::Running || before.last_sign().is_none_or(|at| at > overdue) {
+        let heard = self.now.plus(-limits::REVIEW_RUNNING_MS);
+        let started = self.now.plus(-self.engine.gates()?.overtime_ms());
+        let is_silent = before.last_sign().is_some_and(|at| at <= heard);
+        let is_endless = before.started_at.is_some_and(|at| at <= started);
+        if before.state != State::Running || !(is_silent || is_endless) {
             return Ok(Reply::Done);
         }
         let lost = before.recoveries + 1;
@@ -208,7 +219,13 @@ impl<S: Sql> Apply<'_, S> {
         let state = before.state.after(Event::PutBack)?;
         let after = Review { state, recoveries: lost, ..not_begun(&before) };
         self.store().save_review(&before, &after)?;
-        let why = format!("the merge of {} did not come back; it is tried again", before.branch);
+        let what = if is_silent {
+            "did not come back".to_owned()
+        } else {
+            let ran_ms = before.started_at.map_or(0, |at| self.now.since(at));
+            format!("is at work for {} min and does not end", ran_ms / 60_000)
+        };
+        let why = format!("the merge of {} {what}; it is tried again", before.branch);
         self.event(&before.bead, WITNESS, "review_recovered", (None, None), Some(why))?;
         self.wake();
         Ok(Reply::Done)

@@ -10,6 +10,7 @@ use crate::command::{Effect, Error, Reply, StartAnswer, Tell};
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+use crate::settings::dollars;
 use crate::store::{Member, Sql};
 use crate::token::Caller;
 use crate::wire::container::{Advice, ExitReport, Heartbeat};
@@ -81,28 +82,41 @@ impl<S: Sql> Apply<'_, S> {
                 }
                 self.over(&member, live, end)?;
             }
-            live => self.late_report(agent, number, live.as_ref())?,
+            live => {
+                let known = self.store().attempt(number)?.filter(|it| it.agent == agent);
+                if !self.late_cost(by, known.as_ref(), &report)? {
+                    late_report(agent, number, known.is_some(), live.as_ref())?;
+                }
+            }
         }
         Ok(Reply::Done)
     }
 
-    fn late_report(&self, agent: &str, number: i64, live: Option<&Attempt>) -> Result<(), Error> {
-        let known = self.store().attempt(number)?.is_some_and(|attempt| attempt.agent == agent);
-        match live {
-            Some(live) => Err(Refusal::new(
-                Code::StaleAttempt,
-                format!(
-                    "attempt {number} of agent {agent} is over; attempt {} is current",
-                    live.number
-                ),
-            )
-            .into()),
-            None if known => Ok(()),
-            None => {
-                Err(Refusal::new(Code::NotFound, format!("Agent {agent} has no attempt {number}"))
-                    .into())
-            }
+    /// What a run cost that is over without having said so, for the patrol had ended it before: its container alone
+    /// says that, once. Nothing else of the run changes any more. Says whether there was something to be put down.
+    fn late_cost(
+        &mut self,
+        by: &Caller,
+        run: Option<&Attempt>,
+        report: &ExitReport,
+    ) -> Result<bool, Error> {
+        let cost = report.cost_usd_micros.filter(|it| *it > 0);
+        let is_open = |it: &&Attempt| it.ended_at.is_some() && it.cost_micros.is_none();
+        let (Some(run), Some(cost)) = (run.filter(is_open), cost) else { return Ok(false) };
+        if matches!(by, Caller::Agent(_)) {
+            return Ok(false);
         }
+        let cost = cost.min(limits::COST_MICROS_MAX);
+        self.store().put_down_cost(run.number, cost)?;
+        let mut data = format!("attempt {}: {} USD, told after its end", run.number, dollars(cost));
+        // What went before a person opened the bead again counts no more.
+        if self.store().opened_anew(&run.bead)?.is_some_and(|at| at >= run.asked_at) {
+            data.push_str(", and not counted, for the bead was reopened since");
+        } else {
+            self.charge(&run.bead, cost)?;
+        }
+        self.event(&run.bead, &run.agent, "agent_cost", (None, None), Some(data))?;
+        Ok(true)
     }
 
     pub(super) fn start_answered(
@@ -160,6 +174,27 @@ impl<S: Sql> Apply<'_, S> {
         self.effects.push(Effect::WakeAt(retry_at));
         Ok(())
     }
+}
+
+/// Answers what is said of a run that is not the live one.
+fn late_report(
+    agent: &str,
+    number: i64,
+    is_known: bool,
+    live: Option<&Attempt>,
+) -> Result<(), Refusal> {
+    let (code, message) = match live {
+        Some(live) => (
+            Code::StaleAttempt,
+            format!(
+                "attempt {number} of agent {agent} is over; attempt {} is current",
+                live.number
+            ),
+        ),
+        None if is_known => return Ok(()),
+        None => (Code::NotFound, format!("Agent {agent} has no attempt {number}")),
+    };
+    Err(Refusal::new(code, message))
 }
 
 /// Refuses a report of a container that is not the one that has the run. That a run is `lost` may be said by the next

@@ -259,7 +259,7 @@ impl<S: Sql> Apply<'_, S> {
     }
 
     /// Puts what a run cost on its bead's account.
-    fn charge(&mut self, bead: &str, cost: i64) -> Result<(), Error> {
+    pub(super) fn charge(&mut self, bead: &str, cost: i64) -> Result<(), Error> {
         let Some(before) = self.store().bead(bead)? else { return Ok(()) };
         let mut bead = before.clone();
         bead.ties.cost_micros =

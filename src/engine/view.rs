@@ -102,7 +102,7 @@ impl<S: Sql> Engine<S> {
     /// The agents that these beads may wait for: none, the one that holds it, or all.
     fn crew_for(&self, beads: &[Bead]) -> Result<Vec<Member>, Error> {
         let mut holders = Vec::new();
-        for bead in beads.iter().filter(|bead| bead.is_for_agents()) {
+        for bead in beads.iter().filter(|bead| concerns_agents(bead)) {
             match (bead.status, &bead.hooked_by) {
                 (Status::InProgress, Some(agent)) => holders.push(agent),
                 (Status::Open, _) if !bead.blocked => return Ok(self.store.crew()?.0),
@@ -159,7 +159,7 @@ impl<S: Sql> Engine<S> {
 
     /// Why a bead that is for agents is not at work.
     fn waiting(&self, bead: &Bead, around: &Around, now: Millis) -> Option<Waiting> {
-        if !bead.is_for_agents() {
+        if !concerns_agents(bead) {
             return None;
         }
         let crew = &around.crew;
@@ -184,8 +184,18 @@ impl<S: Sql> Engine<S> {
                         format!("claimed; waits for the container: {why}"),
                     )
                 }
+                // Hooked by hand, it stays on its hook between its runs.
+                None if member.is_some() => match self.backs_off(bead, now) {
+                    Some((at, why)) => say("back_off", Some(at), why),
+                    None => say("queued", None, "its agent is started at the next tick".to_owned()),
+                },
                 _ => None,
             };
+        }
+        if bead.status == Status::InProgress && bead.hooked_by.is_none() {
+            let at = bead.updated_at.plus(limits::ORPHAN_MS);
+            let message = format!("no agent holds it; it goes back to the queue at {at}");
+            return say("no_agent", Some(at), message);
         }
         if bead.status == Status::Deferred {
             return match bead.defer_until {
@@ -215,26 +225,28 @@ impl<S: Sql> Engine<S> {
         if crate::mutant!(WaitsWithoutReason) {
             return None;
         }
-        let backs_off = bead.not_before.filter(|at| *at > now);
+        let backs_off = self.backs_off(bead, now);
         if let Some(says) = around.breaker.says()
-            && backs_off <= around.breaker.probe_at
+            && backs_off.as_ref().map(|(at, _)| *at) <= around.breaker.probe_at
         {
             return say("breaker_open", around.breaker.probe_at, says);
         }
-        if let Some(at) = backs_off {
-            let runs = super::beads::in_window(&bead.runs, now).len();
-            let max = settings.max_attempts;
-            return say(
-                "back_off",
-                Some(at),
-                format!("{runs} of {max} attempts failed; next try at {at}"),
-            );
+        if let Some((at, why)) = backs_off {
+            return say("back_off", Some(at), why);
         }
         if tick::free_slots(crew, &settings) == 0 {
             let max = settings.max_agents;
             return say("no_capacity", None, format!("all {max} agents of the rig are at work"));
         }
         say("queued", None, "will be taken at the next tick".to_owned())
+    }
+
+    /// Until when a bead that was tried is left alone, and why.
+    fn backs_off(&self, bead: &Bead, now: Millis) -> Option<(Millis, String)> {
+        let at = bead.not_before.filter(|at| *at > now)?;
+        let runs = super::beads::in_window(&bead.runs, now).len();
+        let max = self.effective().map_or(self.settings.max_attempts, |it| it.max_attempts);
+        Some((at, format!("{runs} of {max} attempts failed; next try at {at}")))
     }
 
     /// For what a bead waits, in words.
@@ -300,6 +312,11 @@ impl<S: Sql> Engine<S> {
             next_tick_at: next_tick.map(|at| at.to_string()),
         })
     }
+}
+
+/// Whether agents are to work on it: whoever may, or the one that it was hooked to by hand.
+fn concerns_agents(bead: &Bead) -> bool {
+    bead.is_for_agents() || bead.hooked_by.is_some()
 }
 
 fn agent_view(member: Member, checkpoints: &mut BTreeMap<String, Value>, now: Millis) -> AgentView {

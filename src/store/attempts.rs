@@ -75,6 +75,17 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
+    /// Writes what a run cost that is over and of which nobody had said so.
+    pub fn put_down_cost(&self, number: i64, cost_micros: i64) -> Result<(), SqlError> {
+        self.run(
+            "UPDATE attempt
+             SET cost_micros = ?2
+             WHERE number = ?1 AND ended_at IS NOT NULL AND cost_micros IS NULL",
+            &[number.into(), cost_micros.into()],
+        )?;
+        Ok(())
+    }
+
     /// Writes that these attempts were seen alive, with the last activity of each.
     ///
     /// A time of more than `gap_ms` in which one was not seen is nobody's silence: as much of it as lies after the last activity is

@@ -48,6 +48,9 @@ pub struct Blocker {
 /// A row as JSON, in the order of the fields of [`Dependency`].
 const ROW: &str = "json_array(d.bead, d.depends_on, d.kind, d.created_at, d.created_by)";
 
+/// What holds a bead up until it is closed, as the engine has it (`links::gates`).
+const GATES: &str = "('blocks', 'conditional-blocks')";
+
 impl<S: Sql> Store<S> {
     /// The dependency of one bead on another.
     pub fn dependency(&self, bead: &str, depends_on: &str) -> Result<Option<Dependency>, SqlError> {
@@ -135,7 +138,7 @@ impl<S: Sql> Store<S> {
                  SELECT json_array(bead, blocker)
                  FROM (SELECT DISTINCT up.bead AS bead, blocker.id AS blocker, blocker.rowid AS row
                        FROM up
-                       JOIN dependency AS d ON d.bead = up.id AND d.kind = 'blocks'
+                       JOIN dependency AS d ON d.bead = up.id AND d.kind IN {GATES}
                        JOIN bead AS blocker ON blocker.id = d.depends_on AND blocker.status <> 'closed')
                  ORDER BY bead, row",
                 depth = limits::PARENT_DEPTH_MAX
@@ -149,16 +152,18 @@ impl<S: Sql> Store<S> {
     pub fn waits_for(&self, bead: &str) -> Result<Vec<(String, String)>, SqlError> {
         let max = i64::try_from(limits::DEPENDENCY_WALK_MAX + 1).unwrap_or(i64::MAX);
         self.all(
-            "WITH RECURSIVE step (a, b) AS (
+            &format!(
+                "WITH RECURSIVE step (a, b) AS (
                  SELECT NULL, ?
                  UNION
                  SELECT d.bead, d.depends_on
-                 FROM step JOIN dependency AS d ON d.bead = step.b AND d.kind = 'blocks'
+                 FROM step JOIN dependency AS d ON d.bead = step.b AND d.kind IN {GATES}
                  UNION
                  SELECT child.id, child.parent
                  FROM step JOIN bead AS child ON child.id = step.b AND child.parent IS NOT NULL
                  LIMIT ?)
-             SELECT json_array(a, b) FROM step WHERE a IS NOT NULL",
+             SELECT json_array(a, b) FROM step WHERE a IS NOT NULL"
+            ),
             &[bead.into(), max.into()],
         )
     }
@@ -203,7 +208,9 @@ impl<S: Sql> Store<S> {
     /// The names of the beads that a bead blocks, or would if it were open.
     pub fn blocked_by(&self, bead: &str) -> Result<Vec<String>, SqlError> {
         self.all(
-            "SELECT json_quote(bead) FROM dependency WHERE depends_on = ? AND kind = 'blocks'",
+            &format!(
+                "SELECT json_quote(bead) FROM dependency WHERE depends_on = ? AND kind IN {GATES}"
+            ),
             &[bead.into()],
         )
     }
@@ -230,7 +237,7 @@ impl<S: Sql> Store<S> {
                          WHERE b.parent IS NOT NULL AND up.n < {depth})
                      SELECT 1
                      FROM up
-                     JOIN dependency AS d ON d.bead = up.id AND +d.kind = 'blocks'
+                     JOIN dependency AS d ON d.bead = up.id AND +d.kind IN {GATES}
                      JOIN bead AS blocker ON blocker.id = d.depends_on
                      WHERE blocker.status <> 'closed')
                  RETURNING json_array(id, blocked)",

@@ -105,6 +105,19 @@ impl<S: Sql> Store<S> {
         )
     }
 
+    /// When a person last opened a bead again, so that what went before counts no more.
+    pub fn opened_anew(&self, bead: &str) -> Result<Option<Millis>, SqlError> {
+        let at = self.number(
+            "SELECT at
+             FROM bead_event
+             WHERE bead = ? AND event = 'attempts_reset'
+             ORDER BY seq DESC
+             LIMIT 1",
+            &[bead.into()],
+        )?;
+        Ok(at.map(Millis))
+    }
+
     /// The audit of the rig or of one bead after a line, oldest first, and of each whether an agent did it.
     pub fn events(
         &self,

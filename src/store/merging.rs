@@ -19,6 +19,8 @@ pub struct Merging {
     pub unconfirmed_since: Option<Millis>,
     /// When the next merge may begin, of those whose target is free.
     pub due: Option<Millis>,
+    /// When the merge was started that is at work for longest.
+    pub running_since: Option<Millis>,
 }
 
 /// A merge as the container is asked for it.
@@ -52,19 +54,25 @@ pub(super) fn merging() -> String {
         "json_array(
             (SELECT min(coalesce(seen_at, started_at)) FROM review WHERE state = 'running'),
             (SELECT min(started_at) FROM review WHERE state = 'running' AND seen_at IS NULL),
-            (SELECT min(coalesce(not_before, 0)) FROM review AS next WHERE state = 'pending' AND NOT {TAKEN}))"
+            (SELECT min(coalesce(not_before, 0)) FROM review AS next WHERE state = 'pending' AND NOT {TAKEN}),
+            (SELECT min(started_at) FROM review WHERE state = 'running'))"
     )
 }
 
 impl<S: Sql> Store<S> {
-    /// Merges of which nothing was heard since this time.
-    pub fn overdue_reviews(&self, before: Millis, limit: u32) -> Result<Vec<String>, SqlError> {
+    /// Merges of which nothing was heard since a time, and those that were started before another.
+    pub fn overdue_reviews(
+        &self,
+        heard: Millis,
+        started: Millis,
+        limit: u32,
+    ) -> Result<Vec<String>, SqlError> {
         self.all(
             "SELECT json_quote(id)
              FROM review
-             WHERE state = 'running' AND coalesce(seen_at, started_at) <= ?
+             WHERE state = 'running' AND (coalesce(seen_at, started_at) <= ? OR started_at <= ?)
              LIMIT ?",
-            &[before.into(), limit.into()],
+            &[heard.into(), started.into(), limit.into()],
         )
     }
 

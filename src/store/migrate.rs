@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_merging.sql"),
     include_str!("../../migrations/0008_boot.sql"),
     include_str!("../../migrations/0009_exchange.sql"),
+    include_str!("../../migrations/0010_conditional.sql"),
 ];
 
 impl<S: Sql> Store<S> {

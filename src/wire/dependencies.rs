@@ -11,7 +11,8 @@ use super::rig::BeadView;
 pub struct AddDependency {
     /// On which.
     pub depends_on: String,
-    /// `blocks` (without it), `parent-child`, `related`, `discovered-from`, or any other of 1 to 50 characters.
+    /// `blocks` (without it) and `conditional-blocks` hold the bead up until the other is closed; `parent-child`,
+    /// `related`, `discovered-from`, or any other of 1 to 50 characters do not.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
 }

@@ -78,6 +78,10 @@ pub struct MergeRequest {
     /// Whether the gates run all at once instead of in order.
     #[serde(default)]
     pub gates_parallel: bool,
+    /// How long all of it may take, in seconds; what has no outcome then is ended and reported as `container_failed`.
+    /// The container's own limit without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit_s: Option<u64>,
     /// What is merged, in order; at least one.
     pub entries: Vec<MergeEntry>,
     /// The rig's variables: credentials (`GIT_TOKEN`) and what the gates need. Never logged.

@@ -105,7 +105,7 @@ pub struct Failure {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Waiting {
     /// Stable, `snake_case`: `no_acceptance_criteria`, `blocked_by`, `deferred`, `back_off`, `no_capacity`,
-    /// `dispatch_paused`, `container_unavailable`, `queued`.
+    /// `dispatch_paused`, `breaker_open`, `container_unavailable`, `no_agent`, `queued`.
     pub reason: String,
     /// For people.
     pub message: String,

@@ -1,12 +1,12 @@
 //! How long it takes to bring many issues into a rig on workerd and out again, and what of it is the database's.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
 
 use beadrig::issue;
 use serde_json::json;
 
+use super::command::command;
 use super::generated::issues;
 use super::live::{Live, Rig};
 use super::process;
@@ -41,18 +41,9 @@ fn path(path: &Path) -> &str {
 
 fn timed(what: &str, rig: &Rig<'_>, args: &[&str]) {
     rig.bench("stats", &json!({}));
-    let since = Instant::now();
-    let done = Command::new(command())
-        .args(args)
-        .env_clear()
-        .envs([
-            ("BEADRIG_URL", rig.live.stack.url()),
-            ("BEADRIG_TOKEN", rig.token.clone()),
-            ("BEADRIG_RIG", rig.name.clone()),
-            ("BEADRIG_ACTOR", "bench".to_owned()),
-        ])
-        .output()
-        .unwrap();
+    let server = rig.live.stack.worker.pid().unwrap();
+    let (before, since) = ((process::cpu(server), process::children()), Instant::now());
+    let done = command(rig, args).output().unwrap();
     let seconds = since.elapsed().as_secs_f64();
     let err = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{err}");
@@ -63,15 +54,12 @@ fn timed(what: &str, rig: &Rig<'_>, args: &[&str]) {
         format!("{each:.2}")
     };
     println!(
-        "  {what:<14} {seconds:>6.1} s; statements, rows read, rows written an issue: {}, {}, {}",
+        "  {what:<14} {seconds:>6.1} s; CPU of workerd {:.1} s, of the command {:.1} s; \
+         statements, rows read, rows written an issue: {}, {}, {}",
+        process::cpu(server).saturating_sub(before.0).as_secs_f64(),
+        process::children().saturating_sub(before.1).as_secs_f64(),
         each("statements"),
         each("rows_read"),
         each("rows_written")
     );
-}
-
-/// Built beside this test.
-fn command() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("beadrig")
 }

@@ -8,11 +8,21 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// The processor time that it has used.
 pub(crate) fn cpu(pid: u32) -> Duration {
-    let stat = read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // After the name, which may hold anything: state is the first, user and system time the 12th and 13th.
+    // After the name: state is the first, user and system time the 12th and 13th.
+    ticks(&read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default(), 11)
+}
+
+/// The processor time of those that this process has started and that are over.
+pub(crate) fn children() -> Duration {
+    // It follows on the process's own.
+    ticks(&read_to_string("/proc/self/stat").unwrap_or_default(), 13)
+}
+
+fn ticks(stat: &str, skip: usize) -> Duration {
+    // The name may hold anything.
     let rest = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u32 =
-        rest.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<u32>().ok()).sum();
+    let words = rest.split_whitespace().skip(skip).take(2);
+    let ticks: u32 = words.filter_map(|it| it.parse::<u32>().ok()).sum();
     TICK * ticks
 }
 

@@ -11,6 +11,7 @@
 //! | `unreachable` | a container that hangs does not make the rig hang |
 //! | `silent` | a run that does not move is told so |
 //! | `many` | many starts that take long are under way at once |
+//! | `runbook` | what the runbook says works, word for word |
 //! | `switch` | paused is paused, for a rig and for the whole deployment; resumed is resumed |
 //! | `dispatch` | the two routes that clients of the pollers call |
 //! | `queue` | the most urgent first, never more than there are slots, and nothing that many say at once is lost |
@@ -23,6 +24,7 @@
 //! | `towns` | what is made through a directory works, and what is deleted there is over |
 //! | `claude` | Claude Code does beads and jobs |
 //! | `git` | work is merged, and what does not go together goes back to its agent |
+//! | `kept` | work in a worktree, or in a merge, is not lost with its service |
 //! | `restart` | what was answered is still there afterwards |
 
 #![allow(
@@ -49,6 +51,7 @@ mod queue;
 mod reading;
 mod restart;
 mod rig;
+mod runbook;
 mod runs;
 mod silent;
 mod smoke;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -164,4 +165,44 @@ fn of_ten_who_claim_a_bead_at_the_same_time_one_gets_it_and_nine_are_told_who() 
         assert_eq!(told, format!("issue already claimed by {winner}"));
     }
     assert_eq!(shown["status"], "in_progress");
+}
+
+/// As [`at_once`], with a process of the command for each voice.
+fn commands_at_once(rig: &Rig, args: impl Fn(usize) -> Vec<String> + Sync) -> Vec<Output> {
+    thread::scope(|scope| {
+        let args = &args;
+        let calls: Vec<_> = (0..VOICES)
+            .map(|n| {
+                scope.spawn(move || {
+                    let who = format!("person {n}");
+                    let mut words = args(n);
+                    words.extend(["--actor".to_owned(), who]);
+                    rig.cli(&words.iter().map(String::as_str).collect::<Vec<_>>())
+                })
+            })
+            .collect();
+        calls.into_iter().map(|it| it.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn of_ten_commands_that_claim_a_bead_one_gets_it_and_nine_are_told_who_and_ten_notes_are_ten() {
+    let world = World::start(|options| options);
+    let rig = world.rig("commands");
+    let bead = rig.create("for one of them");
+    let claims = commands_at_once(&rig, |_| ["update", &bead, "--claim"].map(str::to_owned).into());
+    let winner = rig.bead(&bead)["assignee"].as_str().unwrap().to_owned();
+    let (won, lost): (Vec<&Output>, Vec<&Output>) =
+        claims.iter().partition(|it| it.status.success());
+    assert_eq!((won.len(), lost.len()), (1, VOICES - 1), "{claims:?}");
+    let told = format!("Error claiming {bead}: issue already claimed by {winner}\n");
+    for it in lost {
+        assert_eq!((it.status.code(), &*String::from_utf8_lossy(&it.stderr)), (Some(1), &*told));
+    }
+    let notes = commands_at_once(&rig, |n| vec!["note".into(), bead.clone(), format!("note {n}")]);
+    assert!(notes.iter().all(|it| it.status.success()), "{notes:?}");
+    let told = rig.notes(&bead);
+    let mut said: Vec<&str> = told.lines().collect();
+    said.sort_unstable();
+    assert_eq!(said, (0..VOICES).map(|n| format!("note {n}")).collect::<Vec<_>>());
 }

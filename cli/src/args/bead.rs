@@ -150,6 +150,16 @@ pub struct Create {
     /// Its id; without it the rig makes one
     #[arg(long)]
     pub id: Option<String>,
+    /// Make all that a markdown file says, or nothing: `## Title`, then `### Priority`, `### Labels`, …
+    #[arg(short, long, value_name = "FILE.md", conflicts_with = "graph")]
+    pub file: Option<PathBuf>,
+    /// Make all that a plan says, or nothing.
+    #[arg(
+        long,
+        value_name = "FILE.json",
+        help = "Make all that a plan says, or nothing: {\"nodes\": [{\"key\", \"title\", …}], \"edges\": [{\"from_key\", \"to_key\"}]}"
+    )]
+    pub graph: Option<PathBuf>,
     /// Accepted for bd's scripts.
     #[arg(long, hide = true)]
     pub force: bool,
@@ -176,7 +186,7 @@ pub struct Assign {
 /// `update`.
 #[derive(Debug, Args)]
 pub struct Update {
-    /// The beads
+    /// The beads; without one, that of the last call
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// Take it: it becomes yours and in progress, unless somebody was faster
@@ -234,8 +244,8 @@ pub struct Note {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Close {
-    /// The beads
-    #[arg(value_name = "ID", required = true)]
+    /// The beads; without one, that of the last call
+    #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// Why
     #[command(flatten)]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Show {
     /// The beads
-    #[arg(value_name = "ID", required_unless_present = "id")]
+    #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// More beads, as bd has it
     #[arg(long, hide = true, value_name = "ID")]
@@ -24,6 +24,18 @@ pub struct Show {
     /// Only its children
     #[arg(long)]
     pub children: bool,
+    /// The conversation that it is a part of: what it answers, and what answers it
+    #[arg(long, conflicts_with_all = ["refs", "children"])]
+    pub thread: bool,
+    /// What you are at: an agent's bead, what is in progress and yours, or the bead of the last call
+    #[arg(long)]
+    pub current: bool,
+    /// Show it again when it changes, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+    /// bd's look into its versions.
+    #[arg(long, hide = true, value_name = "COMMIT")]
+    pub as_of: Option<String>,
 }
 
 /// What a list is narrowed by.
@@ -147,6 +159,9 @@ pub struct List {
     /// A bead in several lines, as `show` does
     #[arg(long)]
     pub long: bool,
+    /// Show it again when it changes, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
     /// How bd draws its lists.
     #[arg(long, hide = true)]
     pub flat: bool,

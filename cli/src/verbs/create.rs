@@ -1,13 +1,14 @@
 //! `create` and `q`.
 
 use super::dep::Wanted;
-use super::{Screen, fields};
+use super::{Screen, fields, graph, markdown};
 use crate::api;
 use crate::args::Create;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::issue::{self, priority_number};
 use crate::text;
+use crate::touched;
 use beadrig::wire::rig::{BeadView, CreateBead};
 
 pub(super) fn create(
@@ -15,6 +16,12 @@ pub(super) fn create(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
+    if let Some(path) = &args.graph {
+        return graph::create(path, args, screen, connect);
+    }
+    if let Some(path) = &args.file {
+        return markdown::create(path, args, screen, connect);
+    }
     let mut wanted = wanted(args)?;
     let asks_quietly = screen.json || args.silent;
     args.fields.warn(screen)?;
@@ -44,6 +51,7 @@ pub(super) fn create(
             }
         }
     }
+    touched::remember(client.settings(), &bead.id);
     told(&bead, args.silent, screen)
 }
 
@@ -117,7 +125,7 @@ fn wanted(args: &Create) -> Result<CreateBead, Failure> {
         (None, None) => "",
     };
     if title.is_empty() {
-        return Err(Failure::fatal("title required"));
+        return Err(Failure::fatal("title required (or use --file to create from markdown)"));
     }
     let full = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let labels = fields::labels(&args.labels);

@@ -144,14 +144,26 @@ fn in_words_of_bd(failure: Failure, bead: &BeadView, other: &BeadView, kind: &st
 }
 
 fn remove(args: &LinkRemoval, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
-    let (bead, other) = (bead(client, &args.id)?, bead(client, &args.depends_on)?);
-    api::remove_dependency(client, &bead.id, &other.id)?;
+    let other = bead(client, &args.depends_on);
+    let bead = bead(client, &args.id)?;
+    // One that came with a file may name what is not here, such as `external:…`.
+    let (id, other, missing) = match other {
+        Ok(other) => (other.id.clone(), named(&other), None),
+        Err(failure) if failure.kind == Kind::NotFound => {
+            (args.depends_on.clone(), text::line(&args.depends_on), Some(failure))
+        }
+        Err(failure) => return Err(failure),
+    };
+    match (api::remove_dependency(client, &bead.id, &id), missing) {
+        (Err(Failure { kind: Kind::NotFound, .. }), Some(missing)) => return Err(missing),
+        (removed, _) => removed?,
+    }
     if screen.json {
-        let (issue_id, depends_on_id) = (&*bead.id, &*other.id);
+        let (issue_id, depends_on_id) = (&*bead.id, &*id);
         let done = Done { status: "removed", issue_id, depends_on_id, kind: None };
         return Ok(issue::print(screen.out, &done)?);
     }
-    let (one, other) = (named(&bead), named(&other));
+    let one = named(&bead);
     screen.line(&format!("✓ Removed dependency: {one} no longer depends on {other}"))
 }
 

@@ -17,10 +17,11 @@ pub(super) fn done(
 ) -> Result<(), Failure> {
     let var = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let (me, own) = (var("BEADRIG_AGENT_ID"), var("BEADRIG_BEAD_ID"));
-    let (Some(me), Some(own), [id]) = (me, own, args.ids.as_slice()) else {
+    let (Some(me), Some(id)) = (me, own) else {
         return write::close(args, screen, connect);
     };
-    if *id != own {
+    // An agent that names none means its own.
+    if !args.ids.is_empty() && args.ids != [id.as_str()] {
         return write::close(args, screen, connect);
     }
     let summary = write::reason(&args.why)?;
@@ -28,5 +29,5 @@ pub(super) fn done(
     if screen.json {
         return Ok(crate::issue::print(screen.out, &serde_json::json!({"id": id, "done": true}))?);
     }
-    screen.line(&format!("✓ Done {}: it is handed in; stop now", text::clean(id)))
+    screen.line(&format!("✓ Done {}: it is handed in; stop now", text::clean(&id)))
 }

@@ -1,6 +1,6 @@
 //! `list`, `search` and `stale`: beads by flags, over all pages, sorted here.
 
-use super::{Screen, filter};
+use super::{Screen, filter, watching};
 use crate::api;
 use crate::args::{List, Search, SortKey, Stale};
 use crate::client::Client;
@@ -21,15 +21,28 @@ pub(super) fn list(
     let filter = Filter::new(&args.filters, hidden)?;
     let client = connect()?;
     let filter = filter.in_full(&client)?;
+    if args.watch {
+        let show = |screen: &mut Screen<'_>| listed(args, &filter, screen, &client);
+        return watching::watch(&client, screen, || Ok(false), show);
+    }
+    listed(args, &filter, screen, &client)
+}
+
+fn listed(
+    args: &List,
+    filter: &Filter,
+    screen: &mut Screen<'_>,
+    client: &Client,
+) -> Result<(), Failure> {
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     // The rig gives the newest first: only then are its first ones ours. One more tells whether there are more.
     let as_given = args.sort == Some(SortKey::Created) && !args.reverse && filter.is_the_rigs();
     let enough = if as_given { limit.saturating_add(1) } else { usize::MAX };
-    let mut beads = found(&client, &filter, enough)?;
+    let mut beads = found(client, filter, enough)?;
     sort(&mut beads, args.sort, args.reverse);
     let all = beads.len();
     beads.truncate(limit);
-    show(&beads, args.long, "No issues found.", screen, &client)?;
+    show(&beads, args.long, "No issues found.", screen, client)?;
     if all > beads.len() && !screen.json && !screen.quiet {
         writeln!(screen.err, "\nShowing {} issues (use --limit 0 for all)", beads.len())?;
     }

@@ -1,6 +1,7 @@
 //! The verbs: each reads its flags, asks the rig, and prints. Must never decide what the rig decides.
 
 mod comment;
+mod config;
 mod count;
 mod create;
 mod delete;
@@ -10,29 +11,38 @@ mod epic;
 mod export;
 mod fields;
 mod filter;
+mod graph;
 mod import;
 mod init;
 mod label;
 mod list;
+mod markdown;
 mod own;
+mod plan;
+mod project;
 mod query;
 mod read;
 mod ready;
 mod sync;
+mod thread;
 mod tree;
 mod update;
+mod watching;
 mod write;
 
 use crate::api;
 use crate::args::{
-    Cli, Comments, Create, Dep, DepVerb, Epic, EpicVerb, Global, Label, LabelVerb, Verb,
+    Cli, Comments, Config, ConfigVerb, Create, Dep, DepVerb, Epic, EpicVerb, Global, Label,
+    LabelVerb, Verb,
 };
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Issue, Shape};
 use crate::settings::{self, Settings};
 use crate::text::{self, Style};
+use crate::touched;
 use beadrig::wire::rig::BeadView;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -81,7 +91,10 @@ pub fn run(cli: Cli, screen: &mut Screen<'_>) -> Result<(), Failure> {
         Verb::History(args) => read::history(&args, screen, &connect(&global)?),
         Verb::Epic(args) => epic::epic(&args, screen, &connect(&global)?),
         Verb::Init(args) => init::init(&args, &global, screen, || connect(&global)),
+        Verb::Config(args) => config::config(&args, &global, screen, || connect(&global)),
+        Verb::Show(args) if args.watch => read::show(&args, screen, &connect_to_stay(&global)?),
         Verb::Show(args) => read::show(&args, screen, &connect(&global)?),
+        Verb::List(args) if args.watch => list::list(&args, screen, || connect_to_stay(&global)),
         Verb::List(args) => list::list(&args, screen, || connect(&global)),
         Verb::Note(args) => write::note(&args, screen, || connect(&global)),
         Verb::Close(args) => write::close(&args, screen, || connect(&global)),
@@ -108,6 +121,8 @@ fn changes(verb: &Verb) -> Option<&'static str> {
         Verb::Reopen(_) => "reopen",
         Verb::Delete(_) => "delete",
         Verb::Init(_) => "init",
+        Verb::Config(Config { verb: ConfigVerb::Set { .. } }) => "config set",
+        Verb::Config(Config { verb: ConfigVerb::Unset { .. } }) => "config unset",
         Verb::Import(args) if !args.dry_run => "import",
         Verb::Sync(_) => "sync",
         Verb::Label(Label { verb: LabelVerb::Add(_) }) => "label add",
@@ -136,6 +151,11 @@ fn connect_for_long(global: &Global) -> Result<Client, Failure> {
     settings.patience = settings.patience.max(patience);
     settings.deadline = settings.deadline.max(patience);
     Ok(client(settings, global))
+}
+
+/// For `--watch`.
+fn connect_to_stay(global: &Global) -> Result<Client, Failure> {
+    connect_for(global, own::FOLLOW_PATIENCE)
 }
 
 /// For whoever stays: a rig that is away is waited for.
@@ -203,12 +223,22 @@ impl Screen<'_> {
     }
 }
 
+/// The beads that were named; without a name, the one that was touched last.
+fn named<'a>(ids: &'a [String], client: &Client) -> Result<Cow<'a, [String]>, Failure> {
+    if ids.is_empty() {
+        return Ok(Cow::Owned(vec![touched::meant(client.settings())?]));
+    }
+    Ok(Cow::Borrowed(ids))
+}
+
 /// Does the same to several beads, and prints them as JSON where that is wanted and a shape is given. One that fails is told and skipped;
-/// where nothing else can go better, the rest is left. Fails only then, or if none succeeded, as bd does.
+/// where nothing else can go better, the rest is left. Fails only then, or if none succeeded, as bd does. The first is
+/// remembered as touched.
 fn each(
     ids: &[String],
     doing: &str,
     shape: Option<Shape>,
+    client: &Client,
     screen: &mut Screen<'_>,
     mut one: impl FnMut(&str, &mut Screen<'_>) -> Result<BeadView, Failure>,
 ) -> Result<(), Failure> {
@@ -234,9 +264,10 @@ fn each(
             }
         }
     }
-    if done.is_empty() {
+    let Some(first) = done.first() else {
         return end.and(Err(Failure::told()));
-    }
+    };
+    touched::remember(client.settings(), &first.id);
     if let (true, Some(shape)) = (screen.json, shape) {
         screen.array(&done, shape)?;
     }

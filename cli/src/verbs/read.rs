@@ -1,16 +1,18 @@
 //! `show` and `history`.
 
-use super::{Screen, each};
+use super::{Screen, each, list, thread, watching};
 use crate::api;
 use crate::args::{History, Show};
-use crate::client::Client;
+use crate::client::{Client, encode};
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Comment, Issue, Links, Progress, Shape};
-use crate::{text, when};
+use crate::table::cut;
+use crate::{text, touched, when};
 use beadrig::wire::dependencies::{Dependencies, DependencyView, EventView};
 use beadrig::wire::rig::BeadView;
 use serde_json::json;
 use std::collections::HashMap;
+use std::env;
 
 /// The type that a parent and a child have.
 pub(super) const PARENT_CHILD: &str = "parent-child";
@@ -24,13 +26,69 @@ struct Whole {
 }
 
 pub(super) fn show(args: &Show, screen: &mut Screen<'_>, client: &Client) -> Result<(), Failure> {
-    let ids: Vec<String> = args.ids.iter().chain(&args.id).cloned().collect();
+    if args.as_of.is_some() {
+        return Err(Failure::fatal("--as-of needs a database with versions, and a rig has none")
+            .hint("`history ID` shows what happened to a bead"));
+    }
+    let mut ids: Vec<String> = args.ids.iter().chain(&args.id).cloned().collect();
+    match (args.current, ids.is_empty()) {
+        (true, false) => {
+            return Err(Failure::fatal("--current cannot be combined with explicit issue IDs"));
+        }
+        (true, true) => ids.push(current(client)?),
+        (false, true) => {
+            return Err(Failure::fatal(
+                "at least one issue ID is required (use positional args, --id flag, or --current)",
+            ));
+        }
+        (false, false) => {}
+    }
+    if args.watch && ids.len() != 1 {
+        return Err(Failure::fatal("watch mode requires exactly one issue ID"));
+    }
+    if args.watch {
+        let mut last = None;
+        let dated = || {
+            let at = Some(api::bead(client, &ids[0])?.updated_at);
+            Ok(std::mem::replace(&mut last, at.clone()) != at)
+        };
+        return watching::watch(client, screen, dated, |screen| shown(args, &ids, screen, client));
+    }
+    shown(args, &ids, screen, client)
+}
+
+/// What whoever calls is at, in bd's order. What bd calls hooked is the bead that an agent was started on.
+fn current(client: &Client) -> Result<String, Failure> {
+    let own = env::var("BEADRIG_BEAD_ID").ok().filter(|id| !id.is_empty());
+    if let Some(own) = own {
+        return Ok(own);
+    }
+    let query = format!("status=in_progress&assignee={}&", encode(&client.name()));
+    let mut beads = api::beads(client, &query, usize::MAX)?;
+    list::sort(&mut beads, None, false);
+    let first = beads.into_iter().next().map(|bead| bead.id);
+    first.or_else(|| touched::recall(client.settings())).ok_or_else(|| {
+        Failure::fatal(
+            "no current issue found (no in-progress, hooked, or recently touched issues)",
+        )
+    })
+}
+
+fn shown(
+    args: &Show,
+    ids: &[String],
+    screen: &mut Screen<'_>,
+    client: &Client,
+) -> Result<(), Failure> {
+    if args.thread {
+        return thread::show(&ids[0], screen, client);
+    }
     if args.children {
-        return children(&ids, screen, client);
+        return children(ids, screen, client);
     }
     let mut wholes = Vec::new();
     let mut first = true;
-    let shown = each(&ids, "fetching", None, screen, |id, screen| {
+    let shown = each(ids, "fetching", None, client, screen, |id, screen| {
         let bead = api::bead(client, id)?;
         if args.short && !screen.json {
             screen.line(&text::brief(&bead, screen.style))?;
@@ -144,7 +202,8 @@ pub(super) fn history(
         return screen.line(&format!("No history found for issue {}", bead.id));
     }
     for event in &events {
-        screen.line(&told(event))?;
+        let line = told(event);
+        screen.line(&cut(&line, screen.style.width.unwrap_or(usize::MAX)))?;
     }
     Ok(())
 }

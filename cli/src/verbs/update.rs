@@ -1,12 +1,13 @@
 //! `update`, `assign` and `priority`.
 
-use super::{Screen, each, fields, filter};
+use super::{Screen, each, fields, filter, named};
 use crate::api;
 use crate::args::{Assign, Priority, Update};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::issue::Shape;
 use crate::text;
+use crate::touched;
 use beadrig::wire::rig::UpdateBead;
 use serde_json::{Map, Value};
 
@@ -19,6 +20,7 @@ pub(super) fn assign(
     let change = UpdateBead { assignee: Some(name.map(str::to_owned)), ..UpdateBead::default() };
     let bead = api::update(client, &args.id, &change)
         .map_err(|failure| failure.while_resolving(&args.id))?;
+    touched::remember(client.settings(), &bead.id);
     if screen.json {
         return screen.object(&bead);
     }
@@ -38,8 +40,10 @@ pub(super) fn priority(
 ) -> Result<(), Failure> {
     let number = fields::priority(&args.priority)?;
     let change = UpdateBead { priority: Some(number.into()), ..UpdateBead::default() };
-    let bead = api::update(&connect()?, &args.id, &change)
+    let client = connect()?;
+    let bead = api::update(&client, &args.id, &change)
         .map_err(|failure| failure.while_resolving(&args.id))?;
+    touched::remember(client.settings(), &bead.id);
     if screen.json {
         return screen.object(&bead);
     }
@@ -66,16 +70,14 @@ pub(super) fn update(
     if change == UpdateBead::default() && note.is_none() && !args.claim {
         return screen.line("No updates specified");
     }
-    if args.ids.is_empty() {
-        return Err(Failure::fatal("no issue ID provided"));
-    }
     let client = connect()?;
+    let ids = named(&args.ids, &client)?;
     if let Some(Some(parent)) = &mut change.parent {
         *parent = full_id(&client, parent)
             .map_err(|failure| failure.while_resolving(&format!("parent {parent}")))?;
     }
     let plain = UpdateBead::default();
-    each(&args.ids, "updating", Some(Shape::Plain), screen, |id, screen| {
+    each(&ids, "updating", Some(Shape::Plain), &client, screen, |id, screen| {
         let mut bead = None;
         if args.claim {
             bead = Some(api::claim(&client, id)?);

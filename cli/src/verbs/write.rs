@@ -1,12 +1,13 @@
 //! `note`, `close` and `reopen`.
 
-use super::{Screen, each, fields};
+use super::{Screen, each, fields, named};
 use crate::api;
 use crate::args::{Close, Note, Reopen, Why};
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Issue, Shape};
 use crate::text;
+use crate::touched;
 use beadrig::wire::rig::{BeadView, CloseBead};
 use serde::Serialize;
 
@@ -28,8 +29,10 @@ pub(super) fn note(
     if text.trim().is_empty() {
         return Err(Failure::fatal("note text is empty"));
     }
-    let bead = api::add_note(&connect()?, &args.id, &text)
+    let client = connect()?;
+    let bead = api::add_note(&client, &args.id, &text)
         .map_err(|failure| failure.while_resolving(&args.id))?;
+    touched::remember(client.settings(), &bead.id);
     if screen.json {
         screen.object(&bead)
     } else {
@@ -49,10 +52,11 @@ pub(super) fn close(
         ..CloseBead::default()
     };
     let client = connect()?;
+    let ids = named(&args.ids, &client)?;
     let more = args.suggest_next || args.claim_next;
     let mut closed = Vec::new();
     let shape = Some(Shape::Plain).filter(|_| !more);
-    let done = each(&args.ids, "closing", shape, screen, |id, screen| {
+    let done = each(&ids, "closing", shape, &client, screen, |id, screen| {
         let bead = api::close(&client, id, &why)?;
         closed.push(bead.clone());
         if screen.json {
@@ -91,7 +95,8 @@ fn suggest(closed: &[BeadView], screen: &mut Screen<'_>, client: &Client) -> Res
     let mut waited = Vec::new();
     for bead in closed {
         let dependents = api::dependencies(client, &bead.id)?.dependents;
-        waited.extend(dependents.into_iter().filter(|it| it.kind == "blocks").map(|it| it.id));
+        let waits = |kind: &str| matches!(kind, "blocks" | "conditional-blocks");
+        waited.extend(dependents.into_iter().filter(|it| waits(&it.kind)).map(|it| it.id));
     }
     let waited: Vec<&str> = waited.iter().map(String::as_str).collect();
     let mut unblocked = Vec::new();
@@ -146,7 +151,7 @@ pub(super) fn reopen(
 ) -> Result<(), Failure> {
     let why = CloseBead { reason: reason(&args.why)?, ..CloseBead::default() };
     let client = connect()?;
-    each(&args.ids, "reopening", Some(Shape::Plain), screen, |id, screen| {
+    each(&args.ids, "reopening", Some(Shape::Plain), &client, screen, |id, screen| {
         let bead = api::reopen(&client, id, &why)?;
         if screen.json {
             return Ok(bead);

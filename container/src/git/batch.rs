@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use beadrig::wire::merge::{MergeReason, MergeRequest, MergeStrategy};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::command::{GitError, disk};
 use super::conflict;
@@ -31,7 +31,8 @@ use super::save;
 use super::sift::{Assembled, Bench, Sifted, sift};
 use super::worktree::{Want, no_such_branch};
 use crate::limits::{
-    GIT_BRANCH_WAIT_MS_MAX, GIT_RETRY_MS, MERGE_LAND_TRIES_MAX, WIP_REFS_REMOVED_MAX,
+    GIT_BRANCH_WAIT_MS_MAX, GIT_RETRY_MS, MERGE_LAND_TRIES_MAX, MERGE_S_DEFAULT,
+    WIP_REFS_REMOVED_MAX,
 };
 
 /// One request at work.
@@ -90,8 +91,15 @@ impl<'a> Batch<'a> {
 
     /// Does it. Whatever happens, each entry that is still wanted has its outcome afterwards.
     pub(super) async fn run(mut self) {
-        if let Err(error) = self.work().await {
-            let why = format!("the merge could not be done: {error}");
+        let limit_s = self.request.time_limit_s.unwrap_or(MERGE_S_DEFAULT);
+        // Dropped, the work ends what it has started: git, gates and all that came of them.
+        let why = match timeout(Duration::from_secs(limit_s), self.work()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(format!("the merge could not be done: {error}")),
+            Err(_) => Some(format!("the merge was ended after {limit_s} s, which is all it has")),
+        };
+        if let Some(why) = why {
+            self.gates.clear().await;
             self.settle_all(&Outcome::new(MergeReason::ContainerFailed, why));
         }
         if let Err(error) = self.remove().await {

@@ -70,6 +70,12 @@ impl Gates {
     pub(super) async fn run(&self, tree: &Path) -> Result<(), GateFailure> {
         let result =
             if self.parallel { self.all_at_once(tree).await } else { self.in_order(tree).await };
+        self.clear().await;
+        result
+    }
+
+    /// Ends what gates have left; also after gates that were dropped while they ran.
+    pub(super) async fn clear(&self) {
         let marks = ["BEADRIG_SUPERVISOR", "BEADRIG_MERGE"];
         let marker = self.environment.iter().filter(|(name, _)| marks.iter().any(|it| name == it));
         let marker: Vec<_> = marker.map(|(name, value)| mark(name, value)).collect();
@@ -77,7 +83,6 @@ impl Gates {
         if !matches!(left, Ok(Ok(_))) {
             tracing::error!(?left, "processes of a gate are left");
         }
-        result
     }
 
     async fn in_order(&self, tree: &Path) -> Result<(), GateFailure> {

@@ -18,6 +18,7 @@ use beadrig::wire::container::Advice;
 use beadrig::wire::merge::{
     Landing, LandingVerdict, LandingVerdicts, MergeAtWork, MergeEntry, MergeReason, MergeRequest,
 };
+use beadrig::wire::review::CompleteReview;
 use reqwest::StatusCode;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -30,9 +31,10 @@ use super::credentials::Credentials;
 use super::gates::Gates;
 use super::names::{check_branch, check_url, is_id};
 use super::outcome::Outcome;
+use crate::journal::{Journal, MergeName};
 use crate::limits::{
     GATE_S_MAX, GATES_MAX, LANDING_PAUSE_MS, LANDING_TRIES_MAX, LOOK_MS, MERGE_ENTRIES_MAX,
-    MERGES_AT_ONCE, MERGES_KNOWN_MAX, MERGES_WAITING_MAX,
+    MERGES_AT_ONCE, MERGES_KNOWN_MAX, MERGES_WAITING_MAX, TIME_LIMIT_S_MAX,
 };
 use crate::policy::Denial;
 use crate::report::Reporter;
@@ -47,6 +49,7 @@ pub(super) struct Desk {
     git: Arc<Git>,
     rig: Rig,
     reporter: Reporter,
+    journal: Journal,
     book: Mutex<Book>,
     places: Semaphore,
     closing: watch::Sender<bool>,
@@ -103,11 +106,25 @@ impl Ticket {
 }
 
 impl Merger {
-    /// Nothing to do yet.
-    pub fn new(git: Arc<Git>, rig: Rig, reporter: Reporter) -> Self {
+    /// Nothing to do yet, but to report what an earlier service left: a start that it took is not done again when
+    /// the rig asks for it once more, for what came of it is on its way.
+    pub fn new(
+        git: Arc<Git>,
+        rig: Rig,
+        reporter: Reporter,
+        journal: Journal,
+        left: Vec<(MergeName, CompleteReview)>,
+    ) -> Self {
         let places = Semaphore::new(MERGES_AT_ONCE);
         let (closing, _) = watch::channel(false);
-        Self(Arc::new(Desk { git, rig, reporter, book: Mutex::default(), places, closing }))
+        let mut book = Book::default();
+        for (MergeName { rig, entry, attempt }, report) in left {
+            tracing::warn!(rig, entry, attempt, "an earlier service did not report a merge");
+            reporter.send_merge(&rig, &entry, &report);
+            book.is_over((rig, entry), attempt);
+        }
+        let book = Mutex::new(book);
+        Self(Arc::new(Desk { git, rig, reporter, journal, book, places, closing }))
     }
 
     /// Takes a request; it does not wait. Without numbers, as Gastown sends it, it counts as new if it is not at work.
@@ -141,7 +158,9 @@ impl Merger {
         if book.waiting >= MERGES_WAITING_MAX {
             return Err(Denial::MergesFull(MERGES_WAITING_MAX));
         }
-        let tickets = fresh.into_iter().map(|(entry, attempt)| book.open(&rig, entry, attempt));
+        let desk = &self.0;
+        let tickets =
+            fresh.into_iter().map(|(entry, attempt)| desk.open(&mut book, &rig, entry, attempt));
         let tickets = tickets.collect();
         let key = (rig, request.target_branch.clone());
         book.waiting += 1;
@@ -171,7 +190,7 @@ impl Merger {
     pub fn verdicts(&self, rig: &str, verdicts: &[LandingVerdict]) {
         let unwanted = verdicts.iter().filter(|verdict| verdict.verdict != Advice::Ok);
         for LandingVerdict { entry_id, attempt, .. } in unwanted {
-            self.0.book().give_up(rig, entry_id, *attempt);
+            self.0.give_up(rig, entry_id, *attempt);
         }
     }
 
@@ -236,8 +255,32 @@ impl Desk {
         }
         let reason = outcome.reason;
         tracing::info!(rig, entry, attempt = ticket.attempt, ?reason, "a merge is over");
-        let place = format!("review-queue/{entry}/complete");
-        self.reporter.post(rig, &place, &outcome.report(ticket.attempt));
+        let report = outcome.report(ticket.attempt);
+        if let Some(name) = name(rig, entry, ticket.attempt) {
+            self.journal.merge_ended(name, &report);
+        }
+        self.reporter.send_merge(rig, entry, &report);
+    }
+
+    /// Writes down a start, before it is answered; an older one of the same entry is given up.
+    fn open(&self, book: &mut Book, rig: &str, entry: MergeEntry, attempt: Option<i64>) -> Ticket {
+        let begun = name(rig, &entry.entry_id, attempt);
+        let (ticket, older) = book.open(rig, entry, attempt);
+        if let Some(older) = name(rig, &ticket.entry.entry_id, older) {
+            self.journal.merge_told(older);
+        }
+        if let Some(begun) = begun {
+            self.journal.merge_begun(begun);
+        }
+        ticket
+    }
+
+    /// Ends a start that the rig wants no more: nothing is to be told of it.
+    fn give_up(&self, rig: &str, entry: &str, attempt: i64) {
+        if self.book().give_up(rig, entry, attempt) {
+            let (rig, entry) = (rig.to_owned(), entry.to_owned());
+            self.journal.merge_told(MergeName { rig, entry, attempt });
+        }
     }
 
     /// Asks the rig whether these may land; gives up those that may not. Says whether all may.
@@ -281,7 +324,7 @@ impl Desk {
                     .iter()
                     .find(|verdict| (&verdict.entry_id, &verdict.attempt) == (entry_id, attempt));
                 if said.is_none_or(|said| said.verdict != Advice::Ok) {
-                    self.book().give_up(rig, entry_id, *attempt);
+                    self.give_up(rig, entry_id, *attempt);
                     all = false;
                 }
             }
@@ -296,18 +339,34 @@ impl Desk {
 }
 
 impl Book {
-    /// Writes down a start; an older one of the same entry is given up.
-    fn open(&mut self, rig: &str, entry: MergeEntry, attempt: Option<i64>) -> Ticket {
+    /// Writes down a start; an older one of the same entry is given up, and its number answered.
+    fn open(
+        &mut self,
+        rig: &str,
+        entry: MergeEntry,
+        attempt: Option<i64>,
+    ) -> (Ticket, Option<i64>) {
         self.serial += 1;
         let serial = self.serial;
         let key = (rig.to_owned(), entry.entry_id.clone());
         let (end, given_up) = watch::channel(false);
         let known = Known { attempt, serial, give_up: Some(end) };
         self.over.retain(|over| *over != key);
-        if let Some(Known { give_up: Some(older), .. }) = self.known.insert(key, known) {
-            older.send_replace(true);
+        let mut older = None;
+        if let Some(Known { give_up: Some(end), attempt, .. }) = self.known.insert(key, known) {
+            end.send_replace(true);
+            older = attempt;
         }
-        Ticket { entry, attempt, serial, given_up }
+        (Ticket { entry, attempt, serial, given_up }, older)
+    }
+
+    /// A start that an earlier service took.
+    fn is_over(&mut self, key: (String, String), attempt: i64) {
+        // By age: of two starts of an entry the newer one is known.
+        let known = Known { attempt: Some(attempt), serial: 0, give_up: None };
+        if self.known.insert(key.clone(), known).is_none() {
+            self.remember(key);
+        }
     }
 
     /// The next job of a queue; an empty queue ends with its task.
@@ -321,15 +380,18 @@ impl Book {
         job
     }
 
-    fn give_up(&mut self, rig: &str, entry: &str, attempt: i64) {
+    /// Ends a start that is wanted no more; says whether there was one.
+    fn give_up(&mut self, rig: &str, entry: &str, attempt: i64) -> bool {
         let key = (rig.to_owned(), entry.to_owned());
-        let Some(known) = self.known.get_mut(&key) else { return };
+        let Some(known) = self.known.get_mut(&key) else { return false };
         if known.attempt == Some(attempt)
             && let Some(give_up) = known.give_up.take()
         {
             give_up.send_replace(true);
             self.remember(key);
+            return true;
         }
+        false
     }
 
     /// Ends a start; says whether it was still wanted and had no outcome yet.
@@ -351,6 +413,12 @@ impl Book {
             self.known.remove(&oldest);
         }
     }
+}
+
+/// How the journal calls a start; one without a number is not in it.
+fn name(rig: &str, entry: &str, attempt: Option<i64>) -> Option<MergeName> {
+    let (rig, entry) = (rig.to_owned(), entry.to_owned());
+    attempt.map(|attempt| MergeName { rig, entry, attempt })
 }
 
 /// Reads verdicts, in the envelope or without.
@@ -382,6 +450,9 @@ fn check(request: &MergeRequest) -> Result<(), String> {
         if Some(branch) == target_branch.as_ref() {
             return Err(format!("branch {branch} cannot be merged into itself"));
         }
+    }
+    if request.time_limit_s.is_some_and(|it| !(1..=TIME_LIMIT_S_MAX).contains(&it)) {
+        return Err(format!("timeLimitS takes 1 to {TIME_LIMIT_S_MAX}"));
     }
     if gates.len() > GATES_MAX {
         return Err(format!("gates takes at most {GATES_MAX}"));

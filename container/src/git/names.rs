@@ -135,7 +135,7 @@ pub(super) fn ref_part(name: &str) -> String {
 }
 
 /// 16 hex digits that stand for a text.
-pub(super) fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let first = digest[..8].iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
     format!("{first:016x}")

@@ -7,8 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path as FilePath, PathBuf};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, Request, State};
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, StatusCode};
@@ -27,7 +26,8 @@ use super::life::Status;
 use super::request;
 use super::result::usd;
 use super::store::{Job, StoreError, Submitted};
-use crate::limits::{BODY_BYTES_MAX, JOB_STDERR_BYTES_MAX, JOB_STDOUT_BYTES_MAX};
+use crate::connections::{NoBody, Whole};
+use crate::limits::{BODY_BYTES_MAX, BODY_MS_MAX, JOB_STDERR_BYTES_MAX, JOB_STDOUT_BYTES_MAX};
 use crate::server::{Shared, json as answer, shown};
 
 impl FromRef<Shared> for Jobs {
@@ -68,18 +68,18 @@ async fn wrong_method() -> Response {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
-async fn execute(
-    State(jobs): State<Jobs>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn execute(State(jobs): State<Jobs>, headers: HeaderMap, Whole(body): Whole) -> Response {
     let body = match body {
         Ok(body) => body,
-        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+        Err(NoBody::TooLate) => {
+            let detail = format!("The body did not come within {} s", BODY_MS_MAX / 1000);
+            return refuse(StatusCode::REQUEST_TIMEOUT, detail);
+        }
+        Err(NoBody::Bad(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!("The body has more than {BODY_BYTES_MAX} bytes");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, detail);
         }
-        Err(error) => return refuse(error.status(), error.body_text()),
+        Err(NoBody::Bad(error)) => return refuse(error.status(), error.body_text()),
     };
     let read = request::parse(&body).and_then(|asked| {
         let header = headers.get("idempotency-key").map(axum::http::HeaderValue::as_bytes);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! leader of a run ---------------------------------------------> that run
+//! is in the cgroup of a run (where there are any) ---------------> that run
 //! has the marks of a run in its environment ---------------------> that run
 //! child of one that belongs to a run ----------------------------> that run, also with another environment
 //! adopted by this service, of another session, unmarked ---------> one of the runs that lived when it was seen
@@ -15,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use sysinfo::{
     get_current_pid,
 };
 
+use super::cgroup::{Cgroups, Door};
 use super::orphans::OrphanError;
 use crate::limits::{LOOK_MS, SWEEP_ROUNDS_MAX, WATCH_MS, ZOMBIE_MS_MAX};
 
@@ -39,7 +42,11 @@ pub struct Usage {
 
 /// Knows the processes of all runs. All its methods block for some milliseconds.
 #[derive(Clone, Default)]
-pub struct Census(Arc<Mutex<Book>>);
+pub struct Census {
+    book: Arc<Mutex<Book>>,
+    /// Where the machine has any.
+    cgroups: Option<Arc<Cgroups>>,
+}
 
 /// A process: its number, and when it began, for numbers come again.
 type Key = (Pid, u64);
@@ -72,9 +79,16 @@ enum Whose {
 }
 
 impl Census {
+    /// Of runs that each have a cgroup, if there are any.
+    pub fn new(cgroups: Option<Cgroups>) -> Self {
+        Self { book: Arc::default(), cgroups: cgroups.map(Arc::new) }
+    }
+
     /// A run is about to begin. Before it does, so that none of its processes is judged without it.
-    pub fn enter(&self, run: u64, marker: Vec<OsString>) {
+    /// Its first process goes through the door, if there is one.
+    pub fn enter(&self, run: u64, marker: Vec<OsString>) -> Option<Door> {
         self.book().runs.insert(run, Run { leader: None, marker });
+        self.in_cgroup(|cgroups| cgroups.enter(run))
     }
 
     /// The run has its leader.
@@ -86,6 +100,7 @@ impl Census {
 
     /// The run has not begun after all.
     pub fn forget(&self, run: u64) {
+        self.in_cgroup(|cgroups| cgroups.end(run));
         self.book().runs.remove(&run);
     }
 
@@ -94,7 +109,7 @@ impl Census {
         let mut book = self.book();
         let recent = Duration::from_millis(WATCH_MS / 2);
         if book.looked.is_none_or(|looked| looked.elapsed() > recent) {
-            book.look()?;
+            book.look(self.cgroups.as_deref())?;
         }
         let own = book.of(run).map(|(_, seen)| seen.memory);
         let (processes, memory) = own.fold((0, 0), |(count, sum), next| (count + 1, sum + next));
@@ -104,7 +119,7 @@ impl Census {
     /// Sends a signal to every process of a run.
     pub fn signal(&self, run: u64, signal: Signal) -> Result<(), OrphanError> {
         let mut book = self.book();
-        book.look()?;
+        book.look(self.cgroups.as_deref())?;
         book.of(run).for_each(|(pid, _)| send(pid, signal));
         Ok(())
     }
@@ -114,6 +129,8 @@ impl Census {
         if let Some(run) = self.book().runs.get_mut(&run) {
             run.leader = None;
         }
+        // At once, before those that have left it are looked for.
+        self.in_cgroup(|cgroups| cgroups.end(run));
         let ended = self.rounds(run);
         self.forget(run);
         ended
@@ -122,7 +139,7 @@ impl Census {
     fn rounds(&self, run: u64) -> Result<(), OrphanError> {
         let mut left = 0;
         for _ in 0..SWEEP_ROUNDS_MAX {
-            left = self.book().kill(run)?;
+            left = self.book().kill(run, self.cgroups.as_deref())?;
             if left == 0 {
                 return Ok(());
             }
@@ -132,8 +149,14 @@ impl Census {
         Err(OrphanError::Left(left))
     }
 
+    /// Without its cgroup a run is known by what its processes look like.
+    fn in_cgroup<T>(&self, ask: impl FnOnce(&Cgroups) -> io::Result<T>) -> Option<T> {
+        let asked = ask(self.cgroups.as_deref()?);
+        asked.inspect_err(|error| tracing::warn!(%error, "the cgroup of a run")).ok()
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,8 +167,8 @@ impl Book {
     }
 
     /// One round; says how many it met.
-    fn kill(&mut self, run: u64) -> Result<usize, OrphanError> {
-        self.look()?;
+    fn kill(&mut self, run: u64, cgroups: Option<&Cgroups>) -> Result<usize, OrphanError> {
+        self.look(cgroups)?;
         let mut met = 0;
         for ((pid, _), seen) in &mut self.seen {
             if let Whose::OneOf(runs) = &mut seen.whose {
@@ -163,7 +186,7 @@ impl Book {
     }
 
     /// Looks at all processes, and judges those that are new.
-    fn look(&mut self) -> Result<(), OrphanError> {
+    fn look(&mut self, cgroups: Option<&Cgroups>) -> Result<(), OrphanError> {
         let mut system = System::new().map_err(OrphanError::Unreadable)?;
         let all = ProcessRefreshKind::nothing().without_tasks().with_memory();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, all);
@@ -178,13 +201,13 @@ impl Book {
                 }
             }
         }
-        self.judge(&mut system);
+        self.judge(&mut system, cgroups);
         self.reap();
         self.looked = Some(Instant::now());
         Ok(())
     }
 
-    fn judge(&mut self, system: &mut System) {
+    fn judge(&mut self, system: &mut System, cgroups: Option<&Cgroups>) {
         let unknown = |process: &&Process| !self.seen.contains_key(&key(process));
         let fresh: Vec<Pid> =
             system.processes().values().filter(unknown).map(Process::pid).collect();
@@ -209,8 +232,22 @@ impl Book {
                 seen.whose = Whose::Run(run);
             }
         }
+        if let Some(cgroups) = cgroups {
+            self.find_members(system, cgroups);
+        }
         self.adopt(system, &fresh);
         self.inherit(system, &fresh);
+    }
+
+    fn find_members(&mut self, system: &System, cgroups: &Cgroups) {
+        for run in self.runs.keys() {
+            let members = cgroups.members(*run).into_iter().map(Pid::from_u32);
+            for process in members.filter_map(|pid| system.process(pid)) {
+                if let Some(seen) = self.seen.get_mut(&key(process)) {
+                    seen.whose = Whose::Run(*run);
+                }
+            }
+        }
     }
 
     fn marked(&self, process: &Process) -> Whose {

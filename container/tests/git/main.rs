@@ -8,6 +8,7 @@
 
 mod credentials;
 mod forms;
+mod kept;
 mod merges;
 mod outcomes;
 mod planted;

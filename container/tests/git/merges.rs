@@ -1,5 +1,6 @@
 //! Several merges: together, one after the other, at the same time, twice, and in between what others do.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use beadrig::wire::merge::MergeReason::{Conflict, ContainerFailed, GateFailed, M
 use beadrig_container::Service;
 use serde_json::json;
 
+use crate::program::Program;
 use crate::remote::{Remote, ask, commit, git, in_repo, merge, outcome, ran, reasons};
 use crate::town::{Town, until};
 
@@ -307,6 +309,55 @@ async fn what_makes_no_sense_is_refused_with_its_field() {
         assert!(matches!(status.as_u16(), 400 | 409), "{pointer}: {status} {body}");
         assert!(body["error"].as_str().unwrap().contains(said), "{pointer}: {body}");
     }
+}
+
+#[tokio::test]
+async fn a_merge_that_takes_longer_than_it_may_is_ended_with_all_that_it_started() {
+    let (town, remote) = (Town::new().await, Remote::new());
+    remote.branch("gt/x", "x", "x\n");
+    let mut request = merge(&remote, &["gt/x"]);
+    let command = "setsid sleep 600 & sleep 600";
+    request["gates"] = json!([{"name": "slow", "command": command, "time_limit_s": 700}]);
+    request["timeLimitS"] = json!(3);
+    ask(&town, request.clone()).await;
+    // The next one of the same branch has its turn.
+    remote.branch("gt/y", "y", "y\n");
+    ask(&town, merge(&remote, &["gt/y"])).await;
+    assert_eq!(reasons(&town, &["e-x", "e-y"]).await, [ContainerFailed, Merged]);
+    let report = outcome(&town, "e-x").await;
+    assert!(report.message.contains("ended after 3 s"), "{}", report.message);
+    assert_eq!(remote.file("main", "x"), None);
+    town.nothing_is_left().await;
+    let home = std::fs::read_dir(town.data.path().join("git/r1")).unwrap().next().unwrap().unwrap();
+    until(async || {
+        let trees = std::fs::read_dir(home.path().join("merge")).unwrap().count();
+        if trees == 0 { Ok(()) } else { Err(trees) }
+    })
+    .await;
+    request["timeLimitS"] = json!(0);
+    request["entries"][0]["attempt"] = json!(2);
+    let (status, body) = town.post("/git/merge", request).await;
+    assert_eq!(status, 400);
+    assert!(body["error"].as_str().unwrap().contains("timeLimitS"), "{body}");
+}
+
+#[tokio::test]
+async fn a_remote_that_hangs_is_waited_for_no_longer_than_the_merge_may_take() {
+    let bin = tempfile::tempdir().unwrap();
+    let mut town = Town::without_service(&[]).await;
+    let remote = Remote::new();
+    // In place of ssh: the remote takes the connection, and says nothing.
+    let ssh = bin.path().join("ssh");
+    std::fs::write(&ssh, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _program = Program::start(&mut town, bin.path()).await;
+    let mut request = merge(&remote, &["gt/x"]);
+    request["gitUrl"] = json!("ssh://git@example.invalid/x.git");
+    request["timeLimitS"] = json!(3);
+    ask(&town, request).await;
+    let report = outcome(&town, "e-x").await;
+    assert_eq!(report.reason, Some(ContainerFailed));
+    town.nothing_is_left().await;
 }
 
 #[tokio::test]

@@ -26,6 +26,20 @@ async fn a_branch_is_merged_with_a_commit_that_names_bead_and_agent_and_is_gone_
 }
 
 #[tokio::test]
+async fn an_address_of_a_file_works_as_its_path_does() {
+    let (town, remote) = (Town::new().await, Remote::new());
+    let url = json!(format!("file://{}", remote.url()));
+    let mut run = in_repo(&remote, "a1", 1, "echo x > x; git add x; git commit -qm x");
+    run["git"]["url"] = url.clone();
+    assert_eq!(ran(&town, run).await.exit_code, Some(0));
+    let mut request = merge(&remote, &["gt/a1/b-a1"]);
+    request["gitUrl"] = url;
+    ask(&town, request).await;
+    assert_eq!(outcome(&town, "e-b-a1").await.reason, Some(MergeReason::Merged));
+    assert_eq!(remote.file("main", "x").as_deref(), Some("x"));
+}
+
+#[tokio::test]
 async fn a_conflict_names_the_files_and_hunks_and_changes_nothing() {
     let (town, remote) = (Town::new().await, Remote::new());
     remote.branch("gt/x", "base", "mine\n");
@@ -199,9 +213,9 @@ async fn a_rig_that_does_not_answer_lands_nothing() {
     assert!(town.rig.completions().iter().all(|(_, entry, _)| entry != "e-x"));
     let tip = remote.branch("gt/z", "z", "z\n");
     let before = remote.at("main");
-    town.rig.hang("r1");
+    town.rig.give_no_word();
     ask(&town, merge(&remote, &["gt/z"])).await;
-    // Its report is taken by another route of the rig, which does not hang here.
+    // Its report is taken by another route of the rig.
     let report = outcome(&town, "e-z").await;
     assert_eq!(report.reason, Some(MergeReason::ContainerFailed));
     assert!(

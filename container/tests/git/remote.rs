@@ -177,6 +177,17 @@ pub(crate) async fn outcome(town: &Town, entry: &str) -> CompleteReview {
     .await
 }
 
+/// Waits for what comes of one start of a review.
+pub(crate) async fn outcome_of(town: &Town, entry: &str, attempt: i64) -> CompleteReview {
+    until(async || {
+        let all = town.rig.completions();
+        let its =
+            |it: &&(String, String, CompleteReview)| it.1 == entry && it.2.attempt == Some(attempt);
+        all.iter().find(its).map(|(_, _, report)| report.clone()).ok_or(all.clone())
+    })
+    .await
+}
+
 /// Waits for the reasons of some reviews.
 pub(crate) async fn reasons(town: &Town, entries: &[&str]) -> Vec<MergeReason> {
     let mut all = Vec::new();

@@ -74,6 +74,31 @@ async fn an_agent_that_does_not_listen_is_ended_after_the_drain_and_the_grace() 
 }
 
 #[tokio::test]
+#[ignore = "it waits for 40 seconds: cargo test -p beadrig-container --test service -- --ignored ending::"]
+async fn a_service_is_gone_within_a_minute_of_one_signal_whatever_is_set_and_whoever_is_deaf() {
+    let mut town = Town::without_service(&[]).await;
+    let settings = [("DRAIN_MS", "3600000"), ("GRACE_MS", "3600000")];
+    let mut program = Program::with(&mut town, &settings).await;
+    town.run("a1", 1, "trap '' TERM; echo up; setsid sleep 600 & while :; do sleep 0.05; done")
+        .await;
+    town.hears("a1", "up").await;
+    // Its rig takes no reports either.
+    town.rig.hang("r1");
+    let began = Instant::now();
+    program.signal(Signal::SIGTERM);
+    let ended = loop {
+        if let Some(ended) = program.0.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "it is still there");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(ended.code(), Some(0));
+    assert!(began.elapsed() > Duration::from_secs(30), "the drain was waited for");
+    assert_eq!(town.processes(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_a_drain_at_once() {
     let mut town = Town::without_service(&[]).await;
     let settings = [("DRAIN_MS", "3600000"), ("GRACE_MS", "3600000")];

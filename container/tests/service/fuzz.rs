@@ -179,6 +179,24 @@ fn any_stop_and_any_message_are_answered() {
     assert!(seen.contains(&400) && seen.contains(&404), "{seen:?}");
 }
 
+/// Of several branches, and of one as Gastown asks for it. What is taken fails at once: there is no such repository.
+#[test]
+fn any_merge_is_answered() {
+    let entry = json!({"entryId": "e-1", "attempt": 1, "beadId": "b-1", "title": "t", "agentName": "a", "branch": "gt/a"});
+    let several = json!({"protocol": 1, "rigId": "r1", "gitUrl": "/no/such/repository.git", "entries": [entry],
+        "targetBranch": "main", "strategy": "direct", "envVars": {"GIT_TOKEN": "t"},
+        "gates": [{"name": "g", "command": "true", "time_limit_s": 1}]});
+    let one = json!({"rigId": "r1", "branch": "gt/a", "targetBranch": "main", "gitUrl": "/no/such/repository.git",
+        "entryId": "e-1", "beadId": "b-1", "agentId": "a1", "envVars": {}});
+    let seen = fuzz(prop_oneof![bodies(several), bodies(one)], &[], |body| Fuzzed {
+        method: Method::POST,
+        path: "/git/merge".to_owned(),
+        body,
+        key: None,
+    });
+    assert!(seen.contains(&202) && seen.contains(&400), "{seen:?}");
+}
+
 #[test]
 fn any_path_any_cursor_and_any_query_are_answered() {
     let word = prop_oneof![

@@ -5,6 +5,8 @@
 mod answers;
 mod attempts;
 mod bench;
+mod cgroups;
+mod connections;
 mod ending;
 mod example;
 mod fuzz;

@@ -59,6 +59,7 @@ fn command(town: &Town, address: &str) -> Command {
         .env("BEADRIG_DATA_DIR", town.data.path())
         .env("GRACE_MS", "200")
         .env("DRAIN_MS", "200")
+        .env("RUN_CGROUPS", "off")
         .env("RUST_LOG", "warn")
         .stderr(Stdio::piped());
     command

@@ -34,6 +34,7 @@ struct Memory {
     advice: HashMap<String, Advice>,
     completions: Vec<(String, String, CompleteReview)>,
     landings: Vec<Landing>,
+    no_word: bool,
     before_landing: VecDeque<Box<dyn FnOnce() + Send>>,
 }
 
@@ -89,6 +90,11 @@ impl FakeRig {
     /// The questions whether something may land so far.
     pub(crate) fn landings(&self) -> Vec<Landing> {
         self.0.lock().unwrap().landings.clone()
+    }
+
+    /// It answers no such question from now on but by an error.
+    pub(crate) fn give_no_word(&self) {
+        self.0.lock().unwrap().no_word = true;
     }
 
     /// What happens elsewhere just before the next such question is answered.
@@ -173,6 +179,9 @@ async fn landing(
     let mut memory = rig.0.lock().unwrap();
     let verdicts = memory.of_merges(&asked.entries);
     memory.landings.push(asked);
+    if memory.no_word {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     Json(Envelope::ok(LandingVerdicts { verdicts })).into_response()
 }
 

@@ -58,6 +58,8 @@ impl Town {
             ("HEARTBEAT_MS", "3600000"),
             ("GRACE_MS", "200"),
             ("DRAIN_MS", "200"),
+            // As in most containers; `cgroups` has those that need one.
+            ("RUN_CGROUPS", "off"),
         ];
         let config = Config::read(|name| {
             let found = settings.iter().chain(&defaults).find(|(key, _)| *key == name);

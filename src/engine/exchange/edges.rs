@@ -12,7 +12,7 @@ use super::fields::{PARENT, read_tie};
 use crate::command::Error;
 use crate::engine::Apply;
 use crate::engine::check;
-use crate::engine::links::{BLOCKS, PARENT_CHILD};
+use crate::engine::links::{BLOCKS, PARENT_CHILD, gates};
 use crate::id::Millis;
 use crate::issue::{Issue, text};
 use crate::limits;
@@ -104,7 +104,7 @@ impl<S: Sql> Apply<'_, S> {
             return Ok(problem);
         }
         let (bead, other) = (edge.bead.clone(), edge.depends_on.clone());
-        if edge.kind == PARENT_CHILD || edge.kind == BLOCKS {
+        if edge.kind == PARENT_CHILD || gates(&edge.kind) {
             knot.waited_for.insert(other.clone());
             knot.touched.insert(bead.clone());
         }
@@ -157,7 +157,7 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(kind) = there {
             return no(format!("it depends on {other} already, with type {kind}"));
         }
-        let gates = edge.kind == PARENT_CHILD || edge.kind == BLOCKS;
+        let holds = edge.kind == PARENT_CHILD || gates(&edge.kind);
         let simple = knot.fresh.contains(id) && !knot.waited_for.contains(id);
         if edge.kind == PARENT_CHILD {
             if let Some(parent) = knot.parent.get(id) {
@@ -186,7 +186,7 @@ impl<S: Sql> Apply<'_, S> {
         if dependents >= limits::DEPENDENTS_PER_BEAD_MAX {
             return no(format!("{other} has as many dependents as it may have"));
         }
-        if gates && !simple {
+        if holds && !simple {
             self.write_knot(knot)?;
             self.no_circle(id, other)?;
         }

@@ -142,7 +142,14 @@ const CLIPPY_WORKER: [&str; 6] =
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 fn tests(step: &Step) -> Result<Tally> {
-    cargo(step, &["test", "--workspace", "--no-fail-fast"])
+    let mut command = run::cargo();
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    // Those of the container service and of the command wait for processes and clocks more than they compute.
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        command.env("RUST_TEST_THREADS", (cores * 2).to_string());
+    }
+    check(step, &mut command)
 }
 
 fn simulated(step: &Step) -> Result<Tally> {

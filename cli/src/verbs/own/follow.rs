@@ -8,15 +8,15 @@ const SELDOM: Duration = Duration::from_secs(4);
 
 /// The wait before the next look.
 #[derive(Debug)]
-pub(super) struct Pace(Duration);
+pub(in crate::verbs) struct Pace(Duration);
 
 impl Pace {
-    pub(super) fn new() -> Self {
+    pub(in crate::verbs) fn new() -> Self {
         Self(SOON)
     }
 
     /// Waits as long as what came last suggests.
-    pub(super) fn wait(&mut self, came: usize) {
+    pub(in crate::verbs) fn wait(&mut self, came: usize) {
         self.0 = if came > 0 { SOON } else { self.0 };
         std::thread::sleep(self.0);
         self.0 = (self.0 * 2).min(SELDOM);

@@ -45,8 +45,10 @@ pub(super) fn branches(url: &str, deadline: Duration) -> Result<Vec<String>, Str
             .map(str::to_owned)
             .collect());
     }
-    let last = err.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("git failed");
-    Err(last.replace(url, &without_secret(url)))
+    let lines = || err.lines().filter(|line| !line.trim().is_empty());
+    // What follows it is advice.
+    let said = lines().find(|line| line.starts_with("fatal:")).or_else(|| lines().next_back());
+    Err(said.unwrap_or("git failed").replace(url, &without_secret(url)))
 }
 
 /// It and its helpers; it alone, where there is no `kill`.
@@ -67,7 +69,7 @@ fn read(from: Option<&mut impl std::io::Read>) -> String {
 }
 
 /// The address without the name and password that may be in it.
-pub(super) fn without_secret(url: &str) -> String {
+pub(in crate::verbs) fn without_secret(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -15,6 +15,10 @@ mod watch;
 mod why;
 mod work;
 
+pub(super) use follow::Pace;
+pub(super) use git::without_secret;
+pub(super) use watch::now_there;
+
 use super::{Screen, connect, connect_for};
 use crate::args::{Global, Own};
 use crate::client::Client;
@@ -27,7 +31,7 @@ use std::env;
 use std::time::Duration;
 
 /// Whoever follows the rig waits so long for one that is away: a deployment, or a machine that sleeps, takes less.
-const FOLLOW_PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const FOLLOW_PATIENCE: Duration = Duration::from_mins(10);
 
 /// So much of an agent's id is enough to name it, if no other begins so.
 const SHORT_ID: usize = 3;

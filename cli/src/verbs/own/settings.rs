@@ -139,7 +139,7 @@ fn patch(pairs: Vec<(String, Value)>, client: &Client) -> Result<Map<String, Val
 
 pub(super) fn sources(global: &Global, screen: &mut Screen<'_>) -> Result<(), Failure> {
     let found = settings::find(global)?;
-    let actor = settings::who(global.actor.as_deref());
+    let actor = settings::who(global.actor.as_deref(), found.actor.as_ref());
     let path = |path: Option<&std::path::Path>| path.map(|path| path.display().to_string());
     let own = settings::own_path();
     let (project, own_found) = (path(found.project.as_deref()), path(found.own.as_deref()));

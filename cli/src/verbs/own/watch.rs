@@ -7,9 +7,10 @@
 
 use super::super::Screen;
 use super::follow::Pace;
+use crate::api;
 use crate::args::Watch;
 use crate::client::{Client, encode};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::table::cut;
 use crate::text::{self, Paint};
 use crate::when;
@@ -36,6 +37,9 @@ pub(super) fn watch(
         (None, None) => format!("since={}", encode(&now_there(&client))),
     };
     let bead = args.bead.as_ref().map(|id| format!("&bead_id={}", encode(id))).unwrap_or_default();
+    if let Some(id) = &args.bead {
+        known(id, &bead, &client)?;
+    }
     let (mut pace, mut all) = (Pace::new(), Vec::new());
     loop {
         let events: Vec<EventView> = client.get(&format!("/events?limit={PAGE}&{cursor}{bead}"))?;
@@ -58,8 +62,19 @@ pub(super) fn watch(
     }
 }
 
+/// Who waits for something to happen to a bead that never was would wait for ever; what was deleted has its audit.
+fn known(id: &str, bead: &str, client: &Client) -> Result<(), Failure> {
+    match api::bead(client, id) {
+        Err(failure) if failure.kind == Kind::NotFound => {
+            let events: Vec<EventView> = client.get(&format!("/events?limit=1&after=0{bead}"))?;
+            if events.is_empty() { Err(failure) } else { Ok(()) }
+        }
+        known => known.map(drop),
+    }
+}
+
 /// The rig's own clock, as far as it is told: this machine's may be wrong.
-fn now_there(client: &Client) -> String {
+pub(in crate::verbs) fn now_there(client: &Client) -> String {
     let date = client.look("/health").ok().and_then(|seen| seen.date);
     let there = date.and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
     let now = there.map_or_else(Timestamp::now, |there| there.timestamp());

@@ -71,6 +71,7 @@ pub(super) fn why(id: &str, screen: &mut Screen<'_>, client: &Client) -> Result<
         return screen.json(&answer);
     }
     let head = format!("{} — {} ({})", answer.id, text::line(&answer.title), answer.status);
+    let head = wrap(&head, screen.style.width, 0);
     screen.line(&screen.style.paint(Paint::Bold, &head))?;
     let at = |time: &Option<String>| time.as_deref().map(when::show_exactly);
     let tried = tried(&answer.tried);
@@ -335,6 +336,11 @@ fn end_of(reason: &str, id: &str, blocked_by: &[Blocker]) -> String {
         "container_unavailable" => {
             "the container answers, by itself; `beadrig doctor` looks at it".into()
         }
+        "breaker_open" => {
+            "a start succeeds: one is tried by itself now and then; `beadrig doctor` looks at the rest"
+                .into()
+        }
+        "no_agent" => "it is in the queue again, by itself".into(),
         "queued" => "its turn comes, by itself".into(),
         other => format!("the rig says that {} is over", text::line(other)),
     }

@@ -1,12 +1,14 @@
 //! What the rig needs besides itself: the container, the repository, the agent.
 
 use super::Findings;
+use crate::api;
 use crate::args::Doctor;
 use crate::client::{Client, encode};
 use crate::settings::is_here;
 use crate::text;
 use crate::verbs::own::git;
 use beadrig::wire::PROTOCOL;
+use beadrig::wire::rig::BeadView;
 use serde_json::{Map, Value};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ pub(super) fn outside(client: &Client, args: &Doctor, found: &mut Findings) {
         None => found.ok("git", "no repository is set: nothing is merged"),
     }
     let command = config.get("agent_command").and_then(|it| it.get(0)).and_then(Value::as_str);
-    agent_command(command, &client.settings().url, found);
+    agent_command(command, client, found);
 }
 
 fn container(client: &Client, town: &str, found: &mut Findings) {
@@ -118,8 +120,8 @@ fn is_about_rights(why: &str) -> bool {
     .any(|sign| why.contains(sign))
 }
 
-/// Only on this machine can it be looked for.
-fn agent_command(command: Option<&str>, url: &str, found: &mut Findings) {
+/// Only on this machine can it be looked for; elsewhere only a start tells.
+fn agent_command(command: Option<&str>, client: &Client, found: &mut Findings) {
     let Some(command) = command.filter(|it| !it.trim().is_empty()) else {
         return found.bad(
             "agent_command",
@@ -127,8 +129,15 @@ fn agent_command(command: Option<&str>, url: &str, found: &mut Findings) {
             "`beadrig settings set agent_command=\"claude -p '{prompt}'\"`",
         );
     };
+    if let Some(why) = refused(command, client) {
+        return found.bad(
+            "agent_command",
+            text::line(&why),
+            "`beadrig settings set agent_command=…`, or put it where the container service finds it",
+        );
+    }
     let shown = text::line(command);
-    if !is_here(url) {
+    if !is_here(&client.settings().url) {
         return found.skip(
             "agent_command",
             format!("{shown}: it is in the container's image, which cannot be seen from here"),
@@ -146,6 +155,23 @@ fn agent_command(command: Option<&str>, url: &str, found: &mut Findings) {
             format!("{shown} is not in this shell's PATH, but the container service has its own"),
         ),
     }
+}
+
+/// Why the container service could not start it, if a bead waits because of that.
+fn refused(command: &str, client: &Client) -> Option<String> {
+    let beads: Vec<BeadView> =
+        client.get("/beads?assignee=agent&status=open,in_progress&limit=100").ok()?;
+    let waits = |bead: &&BeadView| {
+        bead.waiting.as_ref().is_some_and(|it| matches!(&*it.reason, "back_off" | "breaker_open"))
+    };
+    let last =
+        beads.iter().filter(waits).max_by(|one, other| one.updated_at.cmp(&other.updated_at));
+    let notes = api::bead(client, &last?.id).ok()?.notes?;
+    let told = notes.iter().rev().find(|note| note.text.starts_with("attempt "))?;
+    let (_, why) = told.text.split_once("start refused: ")?;
+    // What another command was refused for says nothing of this one.
+    let of_this = why.starts_with(&format!("{command} could not be started"));
+    of_this.then(|| why.split("; next try").next().unwrap_or(why).to_owned())
 }
 
 fn place(command: &str) -> Option<PathBuf> {

@@ -15,8 +15,10 @@ use serde_json::Value;
 
 /// An alarm may come so late, in seconds: the platform promises no more than that it comes.
 const LATE_S: i64 = 60;
-/// Clocks may differ by so much, in seconds, before times that people type mean something else.
+/// Clocks may differ by so much, in seconds, before times that people type mean something else …
 const CLOCK_S: i64 = 60;
+/// … and by so much before `+1h` and `--since -1h` are wrong for whoever reads them.
+const CLOCK_WRONG_S: i64 = 300;
 /// So many names are shown.
 const SHOWN: usize = 5;
 
@@ -39,6 +41,15 @@ pub(super) fn reach(client: &Client, found: &mut Findings) -> Option<Value> {
     if health.data().and_then(|data| data.get("status").cloned()) != Some(Value::from("ok")) {
         let said = format!("{url}/health: {}", health.problem());
         found.bad("worker", said, "is the URL the one of a Beadrig worker?");
+        return None;
+    }
+    if health.data().is_some_and(|data| data.get("bootId").is_some()) {
+        let said = format!("{url} is a container service, not a worker");
+        found.bad(
+            "worker",
+            said,
+            "the worker has another address; `beadrig where` shows where this one came from",
+        );
         return None;
     }
     found.ok("worker", format!("{url} answers"));
@@ -70,7 +81,7 @@ fn status(client: &Client, found: &mut Findings) -> Option<Value> {
     found.ok("token", format!("accepted, from {source}"));
     let Some(status) = seen.data() else {
         let todo = match seen.status {
-            404 => "`beadrig rigs list` shows those that are there; --rig names another",
+            400 | 404 => "`beadrig rigs list` shows those that are there; --rig names another",
             503 => "ask again; if it stays so, look in the worker's log",
             _ => "the worker's log has more",
         };
@@ -86,11 +97,15 @@ fn version(client: &Client, found: &mut Findings) {
     let there = document.as_ref().and_then(|it| it.pointer("/info/version")?.as_str());
     match there {
         Some(there) if there == own => found.ok("version", format!("both are {own}")),
-        Some(there) => found.warn(
-            "version",
-            format!("the worker is {there}, this command is {own}"),
-            "bring both to the same version: fields that one does not know are left out",
-        ),
+        Some(there) => {
+            let said = format!("the worker is {there}, this command is {own}");
+            let todo = "bring both to the same version: fields that one does not know are left out";
+            if goes_with(there) == goes_with(own) {
+                found.warn("version", said, todo);
+            } else {
+                found.bad("version", said, todo);
+            }
+        }
         None => found.skip("version", "the worker does not tell its version"),
     }
 }
@@ -106,12 +121,23 @@ fn clock(date: Option<&str>, url: &str, found: &mut Findings) {
     let way = if off > 0 { "ahead of" } else { "behind" };
     match off.abs() {
         0..=CLOCK_S => found.ok("clock", format!("within {} s of the worker's", off.abs().max(1))),
-        seconds => found.warn(
-            "clock",
-            format!("this machine's clock is {seconds} s {way} the worker's"),
-            "set the clock of this machine, with NTP for example",
-        ),
+        seconds => {
+            let said = format!("this machine's clock is {seconds} s {way} the worker's");
+            let todo = "set the clock of this machine, with NTP for example";
+            if seconds < CLOCK_WRONG_S {
+                found.warn("clock", said, todo);
+            } else {
+                found.bad("clock", said, todo);
+            }
+        }
     }
+}
+
+/// What two versions that understand each other have in common, as cargo has it: 1 of 1.2.3, 0.2 of 0.2.3.
+fn goes_with(version: &str) -> Vec<&str> {
+    let parts: Vec<_> = version.split('.').collect();
+    let zeros = parts.iter().take_while(|part| **part == "0").count();
+    parts.into_iter().take(zeros + 1).collect()
 }
 
 /// Alarm, dispatch and breaker.
