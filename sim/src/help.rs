@@ -39,6 +39,8 @@ pub(crate) struct Help {
     boxes: BTreeMap<String, Vec<Letter>>,
     /// By run: when it was told that it is silent.
     nudged: BTreeMap<i64, i64>,
+    /// How often any escalation was raised.
+    pub(crate) raises: u64,
 }
 
 #[derive(Clone)]
@@ -176,6 +178,7 @@ impl Help {
 
     /// The rig says that it raised an escalation.
     pub(crate) fn raised(&mut self, id: &str, now: i64, found: &mut Findings) {
+        self.raises += 1;
         let Some(it) = self.asked.get_mut(id) else { return };
         let quiet = it.acknowledged == Known::Yes || it.closed == Known::Yes;
         found.check("what is closed or acknowledged is not raised", !quiet, || id.to_owned());

@@ -260,11 +260,12 @@ impl World {
     }
 
     /// The end of the quiet time.
-    pub(crate) fn quiet(&mut self, alarms: u64) {
+    pub(crate) fn quiet(&mut self, alarms: u64, raises: u64) {
         if !self.found.wrong.is_empty() {
             return;
         }
-        let most = 8 + 10 * self.people.later;
+        // What is raised has its time, and that is no reason to look sooner after it.
+        let most = 8 + 10 * self.people.later + raises;
         self.found.check("an idle rig hardly wakes", alarms <= most, || {
             format!("{alarms} times in 30 minutes of nothing")
         });

@@ -442,11 +442,14 @@ impl World {
                 self.say(format_args!("rig      start {number} was answered {answer:?}"));
                 let command = Command::StartAnswered(start.agent_id, number, answer.clone());
                 let kept = self.hear(command);
-                match (answer, no_room) {
-                    (StartAnswer::Refused(_), _) => self.oracle.start_refused(number, now),
-                    (_, Some(why)) if kept => self.oracle.waits(number, why),
-                    (StartAnswer::Accepted, _) if kept => self.oracle.start_accepted(number),
+                match answer {
+                    StartAnswer::Refused(_) => self.oracle.start_refused(number, now),
+                    StartAnswer::Accepted if kept => self.oracle.start_accepted(number),
                     _ => {}
+                }
+                // Whatever the rig makes of what the container said.
+                if let (true, Some(why)) = (kept, no_room) {
+                    self.oracle.waits(number, why);
                 }
             }
             (Asked::Merge(merge), said) => {

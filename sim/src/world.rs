@@ -230,10 +230,10 @@ impl World {
         let mut end = heal + self.more.heal_ms();
         self.until(end);
         self.done();
-        let alarms = self.rig.alarms;
+        let (alarms, raises) = (self.rig.alarms, self.oracle.help.raises);
         end += QUIET_MS;
         self.until(end);
-        self.quiet(self.rig.alarms - alarms);
+        self.quiet(self.rig.alarms - alarms, self.oracle.help.raises - raises);
         self.hours(end);
     }
 
