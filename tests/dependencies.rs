@@ -390,12 +390,25 @@ fn a_report_of_a_run_that_was_deleted_with_its_bead_finds_nothing_to_do() {
     let report = json!({"status": "failed", "attempt": run.attempt, "exit_code": 1}).to_string();
     assert_eq!(rig.call(&container(), "POST", &path, &report).0, 200);
     assert_eq!(rig.operator("DELETE", &format!("/beads/{bead}"), "").0, 200);
-    // The run was over and went with its bead: 404, which the container takes for "wanted no more".
+    // The newest run of all stays, for its number's sake, and does not run again.
+    let before = rig.operator("GET", "/events", "").1;
+    assert_eq!(rig.call(&container(), "POST", &path, &report).0, 200);
+    assert_eq!(rig.operator("GET", "/events", "").1, before);
+    // One that was over before goes with its bead: 404, which the container takes for "wanted no more".
+    let older = rig.assigned("an older one");
+    rig.assigned("a newer one");
+    rig.schedule();
+    let gone = rig.accept().remove(0);
+    let path = format!("/agents/{}/completed", gone.agent_id);
+    let report = json!({"status": "failed", "attempt": gone.attempt, "exit_code": 1}).to_string();
+    assert_eq!(rig.call(&container(), "POST", &path, &report).0, 200);
+    assert_eq!(rig.operator("DELETE", &format!("/beads/{older}"), "").0, 200);
     assert_eq!(rig.call(&container(), "POST", &path, &report).0, 404);
     // One that is alive stays until it is over, and its end is taken, as often as it is said.
     let bead = rig.assigned("another");
     rig.schedule();
     let run = rig.accept().remove(0);
+    let path = format!("/agents/{}/completed", run.agent_id);
     let report = json!({"status": "failed", "attempt": run.attempt, "exit_code": 1}).to_string();
     assert_eq!(rig.operator("DELETE", &format!("/beads/{bead}"), "").0, 200);
     assert_eq!(rig.call(&agent(&run), "GET", "/beads", "").0, 409);

@@ -429,7 +429,7 @@ fn a_bead_in_progress_that_no_agent_holds_goes_back_to_the_queue() {
             show b1
                 in_progress attempts=0 waiting=no_agent
             why b1
-                no agent holds it; it goes back to the queue at 00:03:00.000Z
+                no agent holds it; it goes back to the queue
             watch 90s
                 b1 note: in progress, and no agent holds it; it is open again
                 b1 status_changed: no agent holds it

@@ -153,8 +153,8 @@ fn settings_are_set_shown_listed_and_taken_back_as_in_bd() {
         exit 1
         $ bd config frob
         --- stderr
-        Error: unknown command "frob" for "bd"
-        Run 'bd --help' for usage.
+        Error: unknown command "frob" for "bd config"
+        Run 'bd config --help' for usage.
         exit 1
         $ bd config set '' x
         --- stderr

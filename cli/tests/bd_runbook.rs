@@ -54,6 +54,7 @@ fn a_bead_is_handed_over_taken_back_and_handed_over_again() {
         exit 0
         $ bd update demo-1 -s in_progress
         ✓ Updated issue: demo-1 — Title
+          Waiting: no agent holds it; it goes back to the queue (until 2026-01-01 00:01:06)
         exit 0
         $ bd assign demo-1 ''
         ✓ Unassigned demo-1

@@ -194,7 +194,7 @@ impl<S: Sql> Engine<S> {
         }
         if bead.status == Status::InProgress && bead.hooked_by.is_none() {
             let at = bead.updated_at.plus(limits::ORPHAN_MS);
-            let message = format!("no agent holds it; it goes back to the queue at {at}");
+            let message = "no agent holds it; it goes back to the queue".to_owned();
             return say("no_agent", Some(at), message);
         }
         if bead.status == Status::Deferred {
