@@ -13,11 +13,14 @@ use serde_json::Value;
 use crate::help::Help;
 use crate::known::{ASKS, Bead, Known, Run, SILENCE_MS};
 use crate::merges::Merges;
-use crate::op::{Call, Op, Who};
+use crate::op::{Call, Op, Who, boot_id};
 use crate::rules::Findings;
 
 /// Two processes may work at one bead for so long, in milliseconds: a container that is cut off suspends before.
 const OVERLAP_MAX_MS: i64 = 180_000;
+
+/// The rig judges when a tick has all its answers: so long after the question at most, in milliseconds.
+const JUDGED_MS: i64 = 8_000;
 
 /// Runs at once, as the simulated rig is set.
 const AGENTS_MAX: usize = 3;
@@ -416,10 +419,18 @@ impl Oracle {
         sure.map(|(other, _)| other).find(open).cloned()
     }
 
-    /// The rig learnt what the container knows of its runs: of each number, whether it goes on. Nothing: no answer.
-    pub(crate) fn asked(&mut self, answer: Option<&BTreeMap<i64, bool>>, now: i64) {
+    /// The rig learnt what a life of the container knows of its runs: of each number, whether it goes on. Nothing: no
+    /// answer.
+    pub(crate) fn asked(&mut self, answer: Option<(&BTreeMap<i64, bool>, &str)>, now: i64) {
+        let (answer, boot) = answer.unzip();
         for bead in self.beads.values_mut() {
             for run in bead.runs.iter_mut().filter(|it| it.waits.is_none()) {
+                let believed = self.believed.get(&run.number).map(|it| boot_id(*it));
+                if boot.is_some_and(|boot| believed.is_some_and(|it| it != boot)) {
+                    // What another life shows under its number is not this run, whose life is over.
+                    run.may_be_lost = true;
+                    continue;
+                }
                 let over = answer.and_then(|list| list.get(&run.number)) == Some(&false);
                 if over {
                     run.ended_at = run.ended_at.or(Some(now));
@@ -433,8 +444,8 @@ impl Oracle {
                             run.first_unanswered = now;
                         }
                         run.unanswered += 1;
-                        run.may_be_lost |=
-                            run.unanswered >= ASKS && now - run.first_unanswered >= SILENCE_MS;
+                        run.may_be_lost |= run.unanswered >= ASKS
+                            && now + JUDGED_MS - run.first_unanswered >= SILENCE_MS;
                     }
                     Some(Some(true)) => (run.unanswered, run.signed) = (0, true),
                     Some(gone) => {

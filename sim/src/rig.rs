@@ -429,7 +429,7 @@ impl World {
             (Asked::List, Said::List(list)) if list.protocol == PROTOCOL => {
                 let seen =
                     list.agents.iter().map(|it| (it.attempt, !it.status.is_over())).collect();
-                self.oracle.asked(Some(&seen), now);
+                self.oracle.asked(Some((&seen, &list.boot_id)), now);
                 tick.list = Some(Some(*list));
             }
             (Asked::List, _) => {

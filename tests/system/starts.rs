@@ -26,7 +26,7 @@ fn a_start_that_is_refused_is_taken_back_with_its_reason() {
     assert_eq!(bead["waiting"]["reason"], "back_off", "{bead:#}");
     assert!(bead["waiting"]["until"].is_string(), "{bead:#}");
     rig.idle(SOON);
-    let event = until("event with the reason", SOON, || event(&world, "agent_exited"));
+    let event = until("event with the reason", SOON, || event(&world, "unhooked"));
     assert!(event["detail"].as_str().unwrap().contains(NO_SUCH), "{event}");
     let shown = rig.say(&["show", &id]);
     assert!(shown.contains(NO_SUCH), "{shown}");
