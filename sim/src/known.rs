@@ -246,7 +246,10 @@ impl Bead {
             return;
         };
         let said = waiting["message"].as_str().is_some_and(|it| it.contains(why));
-        let free = self.runs.len() > 1 || self.learnt_late || view["attempts"] == 0;
+        // One may have been claimed and never asked for.
+        let free = self.runs.len() > 1
+            || self.learnt_late
+            || view["attempts"].as_i64().is_some_and(|it| it <= 1);
         found.check("who waits for the container is told why", said && free, || {
             format!("{id}: {why:?}, after {} attempts: {waiting}", view["attempts"])
         });

@@ -52,8 +52,15 @@ impl Merges {
         }
     }
 
+    /// What asks for these is on its way twice.
+    pub(crate) fn sent_twice(&mut self, entries: &[MergeEntry]) {
+        for it in entries {
+            *self.asks.entry((it.entry_id.clone(), it.attempt)).or_default() += 1;
+        }
+    }
+
     /// There was no room for these: the same numbers are given again. One that was asked for before, and not
-    /// answered, may have begun all the same.
+    /// answered, or that was asked for twice, may have begun all the same.
     pub(crate) fn not_begun(&mut self, entries: &[MergeEntry]) {
         for it in entries {
             let key = (it.entry_id.clone(), it.attempt);
@@ -101,16 +108,19 @@ impl Merges {
 impl World {
     /// A container is asked to merge: answered at once, done later.
     pub(crate) fn merge(&mut self, c: usize, merge: MergeRequest) -> StartAnswer {
-        if self.containers[c].full || self.rng.chance(self.faults.no_room) {
+        let known = &self.containers[c].merges;
+        let is_new = |it: &MergeEntry| !known.contains_key(&(it.entry_id.clone(), it.attempt));
+        let fresh: Vec<_> = merge.entries.into_iter().filter(is_new).collect();
+        // What is at work needs no room.
+        let full = self.containers[c].full || self.rng.chance(self.faults.no_room);
+        if full && !fresh.is_empty() {
             return StartAnswer::NoRoom("no room for a merge".to_owned());
         }
         let boot = self.containers[c].boot;
-        for it in merge.entries {
+        for it in fresh {
             let key = (it.entry_id, it.attempt);
-            if !self.containers[c].merges.contains_key(&key) {
-                self.containers[c].merges.insert(key.clone(), it.bead_id);
-                self.soon(1_000, 90_000, Event::Merge(c, boot, key));
-            }
+            self.containers[c].merges.insert(key.clone(), it.bead_id);
+            self.soon(1_000, 90_000, Event::Merge(c, boot, key));
         }
         StartAnswer::Accepted
     }

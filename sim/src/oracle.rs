@@ -428,7 +428,7 @@ impl Oracle {
                 let believed = self.believed.get(&run.number).map(|it| boot_id(*it));
                 if boot.is_some_and(|boot| believed.is_some_and(|it| it != boot)) {
                     // What another life shows under its number is not this run, whose life is over.
-                    run.may_be_lost = true;
+                    (run.explained, run.off) = (true, true);
                     continue;
                 }
                 let over = answer.and_then(|list| list.get(&run.number)) == Some(&false);
