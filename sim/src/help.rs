@@ -114,6 +114,8 @@ impl Help {
                 self.read(agent, told.is_some(), |it| ids.contains(&it.id));
             }
             Op::DeleteAgent { agent } => drop(self.boxes.remove(agent)),
+            // It may have the name of a bead that was deleted before.
+            Op::Delete { bead } => drop(self.asked.remove(bead)),
             _ => {}
         }
     }

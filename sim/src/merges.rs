@@ -29,6 +29,8 @@ pub(crate) struct Merges {
     known: BTreeMap<String, (String, BTreeSet<i64>)>,
     /// How often each start was asked for.
     asks: BTreeMap<(String, i64), u32>,
+    /// The starts that the rig heard to be at work while they were wanted.
+    seen: BTreeSet<(String, i64)>,
     /// Entries that a person took back.
     withdrawn: BTreeSet<String>,
     /// The beads whose work is on the target branch.
@@ -52,19 +54,12 @@ impl Merges {
         }
     }
 
-    /// What asks for these is on its way twice.
-    pub(crate) fn sent_twice(&mut self, entries: &[MergeEntry]) {
-        for it in entries {
-            *self.asks.entry((it.entry_id.clone(), it.attempt)).or_default() += 1;
-        }
-    }
-
     /// There was no room for these: the same numbers are given again. One that was asked for before, and not
-    /// answered, or that was asked for twice, may have begun all the same.
+    /// answered, or that a container said it is at, has begun all the same.
     pub(crate) fn not_begun(&mut self, entries: &[MergeEntry]) {
         for it in entries {
             let key = (it.entry_id.clone(), it.attempt);
-            if self.asks.get(&key).is_some_and(|asks| *asks > 1) {
+            if self.asks.get(&key).is_some_and(|asks| *asks > 1) || self.seen.contains(&key) {
                 continue;
             }
             self.asks.remove(&key);
@@ -197,6 +192,10 @@ impl World {
             return;
         }
         match &call.op {
+            Op::Beats { merges, .. } => {
+                let seen = &mut self.oracle.merges.seen;
+                seen.extend(merges.iter().cloned());
+            }
             Op::Landing { merge } if body["data"]["verdicts"][0]["verdict"] == "ok" => {
                 self.oracle.merges.may_land(merge, &mut self.found);
             }

@@ -454,13 +454,15 @@ impl World {
             }
             (Asked::Merge(merge), said) => {
                 let answer = said.answer();
-                if matches!(answer, StartAnswer::NoRoom(_)) {
+                let no_room = matches!(answer, StartAnswer::NoRoom(_));
+                let one = |it: &MergeEntry| MergeAtWork {
+                    entry_id: it.entry_id.clone(),
+                    attempt: it.attempt,
+                };
+                let merges = merge.entries.iter().map(one).collect();
+                if self.hear(Command::MergeAnswered(merges, answer)) && no_room {
                     self.oracle.merges.not_begun(&merge.entries);
                 }
-                let one =
-                    |it: MergeEntry| MergeAtWork { entry_id: it.entry_id, attempt: it.attempt };
-                let merges = merge.entries.into_iter().map(one).collect();
-                self.hear(Command::MergeAnswered(merges, answer));
             }
             (Asked::Stop { .. }, _) => {}
         }

@@ -398,9 +398,6 @@ impl World {
         }
         if start && self.rng.chance(faults.1) {
             self.faults_hit.hit("start twice");
-            if let Asked::Merge(merge) = &asked {
-                self.oracle.merges.sent_twice(&merge.entries);
-            }
             self.soon(1, 30_000, Event::Asked(ticket, c, asked.clone()));
         }
         self.soon(1, 60, Event::Asked(ticket, c, asked));
