@@ -32,6 +32,8 @@ impl Live {
         let options = Options::for_test(dir.path())
             .unwrap()
             .set("CORS_ORIGIN", BOARD)
+            // What is asked right after a change is asked before the tick that acts on it.
+            .set("ARM_DELAY_MS", "3000")
             .set("AGENT_COMMAND", "sh -c 'echo hello; exec sleep 600'");
         let config = ureq::Agent::config_builder().http_status_as_error(false);
         let http = config.allow_non_standard_methods(true).build().into();
