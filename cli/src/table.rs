@@ -1,8 +1,8 @@
 //! Rows for people, as wide as the terminal and no wider. Where the terminal is too narrow for columns each row is a
 //! few lines instead. Must never cut where there is no terminal: a program may be reading.
 
-use crate::text::{self, Paint, Style};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use crate::text::{self, Paint, Style, cut};
+use unicode_width::UnicodeWidthStr as _;
 
 /// A column that may be cut keeps so much.
 const NARROW: usize = 10;
@@ -144,19 +144,6 @@ pub fn wrap(text: &str, width: Option<usize>, indent: usize) -> String {
         used += word.width();
     }
     out
-}
-
-/// At most so wide, with an ellipsis where something is missing.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut used = 1;
-    let fits = |c: &char| {
-        used += c.width().unwrap_or(0);
-        used <= width
-    };
-    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 //! characters never reach the terminal.
 
 use crate::issue::{Comment, priority_number};
-use crate::table::cut;
 use crate::when;
 use beadrig::wire::dependencies::{Dependencies, DependencyView};
 use beadrig::wire::rig::{AgentView, BeadView, RigStatus};
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 /// What the terminal can do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -270,6 +269,19 @@ fn row(
         out.push_str(&" ".repeat(widths[column] - cell.width() + 2));
     }
     out + &cut(&cells[5], left)
+}
+
+/// At most so wide, with an ellipsis where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    };
+    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 /// What a rig is doing.

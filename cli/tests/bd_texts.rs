@@ -542,6 +542,7 @@ fn conditional_blocks_is_a_reason_to_wait() {
         0
     );
     assert!(rig.sh("close demo-bug").contains("blocked by open issues [demo-a1b]"));
+    assert_eq!(rig.json(&["why", "demo-bug"])["blocked_by"][0]["id"], "demo-a1b");
     let next = rig.json(&["close", "demo-a1b", "--suggest-next"]);
     let freed: Vec<_> =
         next["unblocked"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();

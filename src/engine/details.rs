@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use super::links::{PARENT_CHILD, gates};
+use super::links::PARENT_CHILD;
 use crate::bead::Status;
 use crate::command::Error;
 use crate::id::Millis;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Extent, Sql};
+use crate::wire::dependencies::holds_up;
 use crate::wire::details::{BeadDetails, DependencyRecord};
 use crate::wire::rig::{BeadView, NoteView};
 
@@ -93,8 +94,9 @@ impl<S: Sql> Engine<S> {
         if bead.status == Status::Closed {
             return Ok(());
         }
-        let waits =
-            |it: &crate::store::Linked| gates(&it.dependency.kind) && it.status != Status::Closed;
+        let waits = |it: &crate::store::Linked| {
+            holds_up(&it.dependency.kind) && it.status != Status::Closed
+        };
         let blockers: Vec<String> = self
             .store
             .dependencies(&bead.id)?

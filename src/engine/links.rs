@@ -13,16 +13,10 @@ use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Dependency, Sql};
 use crate::token::Caller;
-use crate::wire::dependencies::AddDependency;
+use crate::wire::dependencies::{AddDependency, holds_up};
 
 /// The type that a dependency has without one.
 pub(super) const BLOCKS: &str = "blocks";
-
-/// Whether a dependency of this type holds a bead up; the store's queries name the same types. To bd 1.0.2 the second is
-/// the first by another name.
-pub(super) fn gates(kind: &str) -> bool {
-    matches!(kind, BLOCKS | "conditional-blocks")
-}
 
 /// The type that is the bead's parent.
 pub(super) const PARENT_CHILD: &str = "parent-child";
@@ -68,7 +62,7 @@ impl<S: Sql> Apply<'_, S> {
             None => {}
         }
         self.room_for_link(id, &other)?;
-        if gates(&kind) && !new {
+        if holds_up(&kind) && !new {
             self.no_circle(id, &other)?;
         }
         self.store().add_dependency(&Dependency {

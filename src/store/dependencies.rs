@@ -9,6 +9,7 @@ use super::{Sql, SqlError, Store, to_json};
 use crate::bead::Status;
 use crate::id::Millis;
 use crate::limits;
+use crate::wire::dependencies::HOLDING;
 
 /// One bead waits for another, or has to do with it. The order of the fields is the order of the columns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -48,8 +49,10 @@ pub struct Blocker {
 /// A row as JSON, in the order of the fields of [`Dependency`].
 const ROW: &str = "json_array(d.bead, d.depends_on, d.kind, d.created_at, d.created_by)";
 
-/// What holds a bead up until it is closed, as the engine has it (`links::gates`).
-const GATES: &str = "('blocks', 'conditional-blocks')";
+/// What holds a bead up until the other one is closed, as a list of SQL's.
+fn holding() -> String {
+    format!("('{}')", HOLDING.join("', '"))
+}
 
 impl<S: Sql> Store<S> {
     /// The dependency of one bead on another.
@@ -124,6 +127,7 @@ impl<S: Sql> Store<S> {
 
     /// What each of these beads waits for, its own and its ancestors'.
     pub fn blockers(&self, beads: &[&str]) -> Result<Vec<Blocker>, SqlError> {
+        let holding = holding();
         if beads.is_empty() {
             return Ok(Vec::new());
         }
@@ -138,7 +142,7 @@ impl<S: Sql> Store<S> {
                  SELECT json_array(bead, blocker)
                  FROM (SELECT DISTINCT up.bead AS bead, blocker.id AS blocker, blocker.rowid AS row
                        FROM up
-                       JOIN dependency AS d ON d.bead = up.id AND d.kind IN {GATES}
+                       JOIN dependency AS d ON d.bead = up.id AND d.kind IN {holding}
                        JOIN bead AS blocker ON blocker.id = d.depends_on AND blocker.status <> 'closed')
                  ORDER BY bead, row",
                 depth = limits::PARENT_DEPTH_MAX
@@ -150,6 +154,7 @@ impl<S: Sql> Store<S> {
     /// Every step from a bead along which it waits, directly or not: to what blocks it, and to its parent. At
     /// most one more than [`limits::DEPENDENCY_WALK_MAX`].
     pub fn waits_for(&self, bead: &str) -> Result<Vec<(String, String)>, SqlError> {
+        let holding = holding();
         let max = i64::try_from(limits::DEPENDENCY_WALK_MAX + 1).unwrap_or(i64::MAX);
         self.all(
             &format!(
@@ -157,7 +162,7 @@ impl<S: Sql> Store<S> {
                  SELECT NULL, ?
                  UNION
                  SELECT d.bead, d.depends_on
-                 FROM step JOIN dependency AS d ON d.bead = step.b AND d.kind IN {GATES}
+                 FROM step JOIN dependency AS d ON d.bead = step.b AND d.kind IN {holding}
                  UNION
                  SELECT child.id, child.parent
                  FROM step JOIN bead AS child ON child.id = step.b AND child.parent IS NOT NULL
@@ -207,9 +212,10 @@ impl<S: Sql> Store<S> {
 
     /// The names of the beads that a bead blocks, or would if it were open.
     pub fn blocked_by(&self, bead: &str) -> Result<Vec<String>, SqlError> {
+        let holding = holding();
         self.all(
             &format!(
-                "SELECT json_quote(bead) FROM dependency WHERE depends_on = ? AND kind IN {GATES}"
+                "SELECT json_quote(bead) FROM dependency WHERE depends_on = ? AND kind IN {holding}"
             ),
             &[bead.into()],
         )
@@ -219,6 +225,7 @@ impl<S: Sql> Store<S> {
     ///
     /// The `+` keeps SQLite from making an index of all dependencies of that kind for each of these beads.
     pub fn gate_anew(&self, beads: &[&str]) -> Result<bool, SqlError> {
+        let holding = holding();
         if beads.is_empty() || crate::mutant!(NothingIsBlocked) {
             return Ok(false);
         }
@@ -237,7 +244,7 @@ impl<S: Sql> Store<S> {
                          WHERE b.parent IS NOT NULL AND up.n < {depth})
                      SELECT 1
                      FROM up
-                     JOIN dependency AS d ON d.bead = up.id AND +d.kind IN {GATES}
+                     JOIN dependency AS d ON d.bead = up.id AND +d.kind IN {holding}
                      JOIN bead AS blocker ON blocker.id = d.depends_on
                      WHERE blocker.status <> 'closed')
                  RETURNING json_array(id, blocked)",

@@ -5,6 +5,14 @@ use serde_json::{Map, Value};
 
 use super::rig::BeadView;
 
+/// The types that hold a bead up until the other one is closed. To bd 1.0.2 the second is the first by another name.
+pub const HOLDING: [&str; 2] = ["blocks", "conditional-blocks"];
+
+/// Whether a dependency of this type holds a bead up.
+pub fn holds_up(kind: &str) -> bool {
+    HOLDING.contains(&kind)
+}
+
 /// Has a bead depend on another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

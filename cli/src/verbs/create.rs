@@ -16,6 +16,12 @@ pub(super) fn create(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
+    let titled = args.positional.is_some() || args.title.is_some();
+    for (flag, given) in [("graph", args.graph.is_some()), ("file", args.file.is_some())] {
+        if given && titled {
+            return Err(Failure::fatal(format!("cannot specify both title and --{flag} flag")));
+        }
+    }
     if let Some(path) = &args.graph {
         return graph::create(path, args, screen, connect);
     }

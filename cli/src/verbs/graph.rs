@@ -7,7 +7,7 @@ use super::{Screen, fields};
 use crate::args::Create;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::{issue, text, touched};
+use crate::{issue, text};
 use beadrig::wire::rig::CreateBead;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -112,9 +112,6 @@ pub(super) fn create(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
-    if args.positional.is_some() || args.title.is_some() {
-        return Err(Failure::fatal("cannot specify both title and --graph flag"));
-    }
     let text = plan::text(path)?;
     let graph: Graph = serde_json::from_str(&text)
         .map_err(|error| Failure::fatal(format!("parsing graph plan: {error}")))?;
@@ -129,9 +126,6 @@ pub(super) fn create(
         message: format!("graph create: {}", failure.message),
         ..failure
     })?;
-    if let Some(last) = made.last() {
-        touched::remember(client.settings(), &last.id);
-    }
     let ids = graph.nodes.iter().zip(&made).map(|(node, bead)| (&*node.key, &*bead.id)).collect();
     if screen.json {
         return Ok(issue::print(screen.out, &Made { ids })?);

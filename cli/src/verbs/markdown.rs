@@ -9,7 +9,7 @@ use crate::args::Create;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::issue::priority_number;
-use crate::{issue, text, touched};
+use crate::{issue, text};
 use beadrig::wire::rig::CreateBead;
 use std::path::Path;
 
@@ -19,9 +19,6 @@ pub(super) fn create(
     screen: &mut Screen<'_>,
     connect: impl FnOnce() -> Result<Client, Failure>,
 ) -> Result<(), Failure> {
-    if args.positional.is_some() || args.title.is_some() {
-        return Err(Failure::fatal("cannot specify both title and --file flag"));
-    }
     if args.dry_run {
         return Err(Failure::fatal("--dry-run is not supported with --file flag"));
     }
@@ -35,9 +32,6 @@ pub(super) fn create(
     let plan = read(&text, screen)?;
     let client = connect()?;
     let made = plan::make(&plan, &client, screen)?;
-    if let Some(last) = made.last() {
-        touched::remember(client.settings(), &last.id);
-    }
     if screen.json {
         let issues: Vec<_> =
             made.iter().map(|bead| issue::Issue::new(bead, issue::Shape::Plain)).collect();

@@ -13,7 +13,7 @@ use super::Screen;
 use crate::api;
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
-use crate::text;
+use crate::{text, touched};
 use beadrig::wire::rig::{BeadView, CreateBead, UpdateBead};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -76,7 +76,7 @@ pub(super) fn text(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// Makes all of it, or nothing.
+/// Makes all of it, or nothing. The last one is remembered as touched.
 pub(super) fn make(
     plan: &Plan,
     client: &Client,
@@ -92,7 +92,12 @@ pub(super) fn make(
     let there = there(plan, client)?;
     let mut made = Vec::new();
     match all(plan, &there, client, &mut made) {
-        Ok(()) => Ok(made),
+        Ok(()) => {
+            if let Some(last) = made.last() {
+                touched::remember(client.settings(), &last.id);
+            }
+            Ok(made)
+        }
         Err(failure) => Err(undone(failure, &made, client, screen)?),
     }
 }

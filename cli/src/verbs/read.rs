@@ -6,7 +6,6 @@ use crate::args::{History, Show};
 use crate::client::{Client, encode};
 use crate::failure::{Failure, Kind};
 use crate::issue::{self, Comment, Issue, Links, Progress, Shape};
-use crate::table::cut;
 use crate::{text, touched, when};
 use beadrig::wire::dependencies::{Dependencies, DependencyView, EventView};
 use beadrig::wire::rig::BeadView;
@@ -203,7 +202,7 @@ pub(super) fn history(
     }
     for event in &events {
         let line = told(event);
-        screen.line(&cut(&line, screen.style.width.unwrap_or(usize::MAX)))?;
+        screen.line(&text::cut(&line, screen.style.width.unwrap_or(usize::MAX)))?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::failure::{Failure, Kind};
 use crate::issue::{self, Issue, Shape};
 use crate::text;
 use crate::touched;
+use beadrig::wire::dependencies::holds_up;
 use beadrig::wire::rig::{BeadView, CloseBead};
 use serde::Serialize;
 
@@ -95,8 +96,7 @@ fn suggest(closed: &[BeadView], screen: &mut Screen<'_>, client: &Client) -> Res
     let mut waited = Vec::new();
     for bead in closed {
         let dependents = api::dependencies(client, &bead.id)?.dependents;
-        let waits = |kind: &str| matches!(kind, "blocks" | "conditional-blocks");
-        waited.extend(dependents.into_iter().filter(|it| waits(&it.kind)).map(|it| it.id));
+        waited.extend(dependents.into_iter().filter(|it| holds_up(&it.kind)).map(|it| it.id));
     }
     let waited: Vec<&str> = waited.iter().map(String::as_str).collect();
     let mut unblocked = Vec::new();

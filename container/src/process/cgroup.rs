@@ -92,9 +92,7 @@ pub struct Door(PathBuf);
 impl Door {
     /// A command that enters and then becomes this program, which it can: `path` is the one of its environment.
     pub fn command(&self, program: &str, path: Option<&OsStr>, dir: &Path) -> io::Result<Command> {
-        if !is_found(program, path, dir) {
-            return Err(Errno::ENOENT.into());
-        }
+        look_for(program, path, dir)?;
         let mut command = Command::new("/bin/sh");
         // Who cannot enter runs outside, and is known by what it looks like.
         command.args(["-c", "{ echo 0 > \"$0\"; } 2> /dev/null; exec \"$@\""]);
@@ -103,14 +101,26 @@ impl Door {
     }
 }
 
-/// Whether there is such a program: the shell could only say so in the words of an agent.
-fn is_found(program: &str, path: Option<&OsStr>, dir: &Path) -> bool {
-    let is = |file: PathBuf| file.is_file() && access(&file, AccessFlags::X_OK).is_ok();
+/// Refuses a program that cannot be run, as the kernel would: the shell could only say so in the words of an agent.
+fn look_for(program: &str, path: Option<&OsStr>, dir: &Path) -> Result<(), Errno> {
+    let look = |file: PathBuf| match (file.is_file(), access(&file, AccessFlags::X_OK)) {
+        (true, Ok(())) => Ok(()),
+        (true, Err(why)) => Err(why),
+        (false, _) if file.is_dir() => Err(Errno::EACCES),
+        (false, _) => Err(Errno::ENOENT),
+    };
     if program.contains('/') {
-        return is(dir.join(program));
+        return look(dir.join(program));
     }
-    let mut places = path.into_iter().flat_map(std::env::split_paths);
-    places.any(|place| is(dir.join(place).join(program)))
+    let mut why = Errno::ENOENT;
+    for place in path.into_iter().flat_map(std::env::split_paths) {
+        match look(dir.join(place).join(program)) {
+            Ok(()) => return Ok(()),
+            Err(Errno::ENOENT) => {}
+            Err(other) => why = other,
+        }
+    }
+    Err(why)
 }
 
 const PROCESSES: &str = "cgroup.procs";
@@ -181,10 +191,17 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_said_before_a_shell_says_it() {
         let path = OsStr::new("/nowhere:/bin:/usr/bin");
-        assert!(is_found("sh", Some(path), Path::new("/")));
-        assert!(is_found("bin/sh", None, Path::new("/")));
-        for (program, path) in [("sh", None), ("no-such-program", Some(path)), ("/bin", None)] {
-            assert!(!is_found(program, path, Path::new("/")), "{program}");
+        assert_eq!(look_for("sh", Some(path), Path::new("/")), Ok(()));
+        assert_eq!(look_for("bin/sh", None, Path::new("/")), Ok(()));
+        for (program, path, why) in [
+            ("sh", None, Errno::ENOENT),
+            ("no-such-program", Some(path), Errno::ENOENT),
+            // There, and nothing that can be run.
+            ("/bin", None, Errno::EACCES),
+            ("/etc/passwd", None, Errno::EACCES),
+            ("passwd", Some(OsStr::new("/etc")), Errno::EACCES),
+        ] {
+            assert_eq!(look_for(program, path, Path::new("/")), Err(why), "{program}");
         }
         let door = Door("/nowhere".into());
         let refused = door.command("no-such-program", Some(path), Path::new("/")).unwrap_err();

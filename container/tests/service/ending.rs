@@ -73,15 +73,20 @@ async fn an_agent_that_does_not_listen_is_ended_after_the_drain_and_the_grace() 
     assert_eq!(town.processes(), Vec::<String>::new());
 }
 
-#[tokio::test]
-#[ignore = "it waits for 40 seconds: cargo test -p beadrig-container --test service -- --ignored ending::"]
-async fn a_service_is_gone_within_a_minute_of_one_signal_whatever_is_set_and_whoever_is_deaf() {
+/// A service that would wait for hours, and an agent that listens to nobody.
+async fn patient() -> (Town, Program) {
     let mut town = Town::without_service(&[]).await;
     let settings = [("DRAIN_MS", "3600000"), ("GRACE_MS", "3600000")];
-    let mut program = Program::with(&mut town, &settings).await;
+    let program = Program::with(&mut town, &settings).await;
     town.run("a1", 1, "trap '' TERM; echo up; setsid sleep 600 & while :; do sleep 0.05; done")
         .await;
     town.hears("a1", "up").await;
+    (town, program)
+}
+
+#[tokio::test]
+async fn a_service_is_gone_within_a_minute_of_one_signal_whatever_is_set_and_whoever_is_deaf() {
+    let (town, mut program) = patient().await;
     // Its rig takes no reports either.
     town.rig.hang("r1");
     let began = Instant::now();
@@ -100,12 +105,7 @@ async fn a_service_is_gone_within_a_minute_of_one_signal_whatever_is_set_and_who
 
 #[tokio::test]
 async fn a_second_signal_ends_a_drain_at_once() {
-    let mut town = Town::without_service(&[]).await;
-    let settings = [("DRAIN_MS", "3600000"), ("GRACE_MS", "3600000")];
-    let mut program = Program::with(&mut town, &settings).await;
-    town.run("a1", 1, "trap '' TERM; echo up; setsid sleep 600 & while :; do sleep 0.05; done")
-        .await;
-    town.hears("a1", "up").await;
+    let (mut town, mut program) = patient().await;
     program.signal(Signal::SIGTERM);
     until(async || {
         let (_, health) = town.get("/health").await;

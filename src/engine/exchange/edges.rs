@@ -12,12 +12,13 @@ use super::fields::{PARENT, read_tie};
 use crate::command::Error;
 use crate::engine::Apply;
 use crate::engine::check;
-use crate::engine::links::{BLOCKS, PARENT_CHILD, gates};
+use crate::engine::links::{BLOCKS, PARENT_CHILD};
 use crate::id::Millis;
 use crate::issue::{Issue, text};
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::store::{Kept, Loose, Sql, Tie};
+use crate::wire::dependencies::holds_up;
 
 /// A dependency of a line.
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ impl<S: Sql> Apply<'_, S> {
             return Ok(problem);
         }
         let (bead, other) = (edge.bead.clone(), edge.depends_on.clone());
-        if edge.kind == PARENT_CHILD || gates(&edge.kind) {
+        if edge.kind == PARENT_CHILD || holds_up(&edge.kind) {
             knot.waited_for.insert(other.clone());
             knot.touched.insert(bead.clone());
         }
@@ -157,7 +158,7 @@ impl<S: Sql> Apply<'_, S> {
         if let Some(kind) = there {
             return no(format!("it depends on {other} already, with type {kind}"));
         }
-        let holds = edge.kind == PARENT_CHILD || gates(&edge.kind);
+        let holds = edge.kind == PARENT_CHILD || holds_up(&edge.kind);
         let simple = knot.fresh.contains(id) && !knot.waited_for.contains(id);
         if edge.kind == PARENT_CHILD {
             if let Some(parent) = knot.parent.get(id) {

@@ -11,7 +11,6 @@ use crate::api;
 use crate::args::Watch;
 use crate::client::{Client, encode};
 use crate::failure::{Failure, Kind};
-use crate::table::cut;
 use crate::text::{self, Paint};
 use crate::when;
 use beadrig::wire::dependencies::EventView;
@@ -95,7 +94,7 @@ fn show(event: &EventView, screen: &mut Screen<'_>) -> Result<(), Failure> {
     let rest = rest(event);
     let used = time.width() + bead.width() + what.width() + 6;
     let left = screen.style.width.map_or(usize::MAX, |width| width.saturating_sub(used).max(1));
-    let (time, rest) = (paint(Paint::Dim, time), cut(&rest, left));
+    let (time, rest) = (paint(Paint::Dim, time), text::cut(&rest, left));
     let line = format!("{time}  {bead}  {}  {rest}", paint(tone(event), &what));
     screen.line(line.trim_end())
 }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::table::wrap;
 use crate::text::{self, Paint};
 use crate::when;
-use beadrig::wire::dependencies::{Dependencies, EventView};
+use beadrig::wire::dependencies::{Dependencies, EventView, holds_up};
 use beadrig::wire::review::ReviewView;
 use beadrig::wire::rig::{AgentView, BeadView};
 use serde::Serialize;
@@ -159,7 +159,7 @@ fn answer(known: &Known) -> Answer {
         .dependencies
         .dependencies
         .iter()
-        .filter(|it| it.kind == "blocks" && it.status != "closed")
+        .filter(|it| holds_up(&it.kind) && it.status != "closed")
         .map(|it| Blocker { id: it.id.clone(), status: it.status.clone(), title: it.title.clone() })
         .collect();
     let (why, ends) = told(known, &blocked_by);
